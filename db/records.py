@@ -1,0 +1,136 @@
+"""The plain records that the store takes and gives: what the rows mean, without a database."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+Json = Mapping[str, Any]
+
+
+class TrialState(StrEnum):
+    """Where a trial stands. Only COMPLETE ran all its epochs; only its accuracy may be compared."""
+
+    RUNNING = "RUNNING"
+    COMPLETE = "COMPLETE"
+    STOPPED = "STOPPED"
+    """Stopped early by the scheduler, after the epochs that its row tells."""
+    FAILED = "FAILED"
+    """Ended by an error or by a metric that is not a finite number; the row tells the reason."""
+    INTERRUPTED = "INTERRUPTED"
+    """The sweep ended while it ran; it will be run again."""
+
+
+@dataclass(frozen=True)
+class StudyRecord:
+    """A sweep: everything that its trials share. Two trials of one study differ in architecture and seed alone."""
+
+    name: str
+    """Unique; letters, digits, dot, underscore and hyphen, at most 64."""
+    space: Json
+    """The space as it was described: base architecture, dimensions, rules."""
+    recipe: Json
+    """Optimiser, schedule, augmentation, regularisation."""
+    data: Json
+    """Name, fingerprint, classes, channels, sizes of the splits, and what is needed to open the data again."""
+    fidelity: Json
+    """How a trial is cheaper than the target."""
+    objectives: tuple[str, ...]
+    """Names of columns, such as val_accuracy and gmacs."""
+    baseline_arch_id: str
+    """Id of the target architecture that all others are compared with."""
+    command: str
+    """What was typed to start it."""
+    created_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class ArchitectureRecord:
+    """An architecture and its cost at its own image size."""
+
+    arch_id: str
+    description: Json
+    """What ArchConfig.from_dict reads."""
+    params: int
+    macs: int
+    """Multiply-adds by fvcore's convention."""
+    macs_published: int
+    """Multiply-adds by the convention of the paper's tables."""
+    activations: int
+    """Elements that convolutions and matrix products put out."""
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """What code ran a trial, on what."""
+
+    code_version: str
+    packages: Json
+    machine: Json
+
+
+@dataclass(frozen=True)
+class TrialRecord:
+    """One training of one network with one seed, whole enough to be run again."""
+
+    study: str
+    arch_id: str
+    """Id of the target architecture: the one at full size, whose costs count."""
+    trained_arch_id: str
+    """Id of the architecture at the proxy's size, which was trained."""
+    variant: Json
+    """Choice by dimension: what the space calls this variant, readable."""
+    seed: int
+    spec_key: str
+    """Hash of all that decides the result: trained network, recipe, data, fidelity, seed. Equal keys, equal results."""
+    state: TrialState
+    epochs_planned: int
+    provenance: Provenance
+    id: int | None = None
+    """Given by the store."""
+    epochs_run: int = 0
+    val_accuracy: float | None = None
+    """Share of the validation split classified correctly after the last epoch, 0 to 1. None unless COMPLETE."""
+    val_loss: float | None = None
+    train_seconds: float | None = None
+    """Seconds spent in training steps, summed over epochs, without validation and start."""
+    reason: str | None = None
+    """Why it failed, was stopped or interrupted."""
+    reused_from: int | None = None
+    """Id of the trial with the same spec_key whose result this is, if it was not trained again."""
+    retry_of: int | None = None
+    """Id of the interrupted or failed trial that this one runs again."""
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class EpochRecord:
+    """What one epoch measured."""
+
+    trial_id: int
+    epoch: int
+    """From 1."""
+    train_loss: float
+    val_loss: float
+    val_accuracy: float
+    """0 to 1."""
+    learning_rate: float
+    seconds: float
+    """Seconds of training in this epoch."""
+
+
+@dataclass(frozen=True)
+class ArtifactRecord:
+    """A file that a trial left."""
+
+    trial_id: int
+    kind: str
+    """Such as "weights"."""
+    path: str
+    sha256: str
+    size_bytes: int
+    metadata: Json = field(default_factory=dict)

@@ -1,0 +1,51 @@
+"""IDConv: a depthwise convolution whose kernel is mixed for each sample from a learned bank (paper, section III-B)."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from transxnet.conv import ConvNorm
+
+# Shapes: B batch, C channels, H x W map, K kernel size, G attention groups.
+
+
+class IDConv(nn.Module):
+    """Input-dependent depthwise convolution, [B, C, H, W] to the same shape.
+
+    The input, pooled to K x K, votes for each channel and tap on G learned kernels; its mean votes likewise on G
+    learned biases, through the same projection. Its batch norm needs more than one sample in training.
+    """
+
+    def __init__(self, channels: int, kernel_size: int, groups: int, bottleneck: int) -> None:
+        super().__init__()
+        self.channels, self.kernel_size, self.groups = channels, kernel_size, groups
+        self.pool = nn.AdaptiveAvgPool2d(kernel_size)
+        self.squeeze = ConvNorm(channels, bottleneck, 1)
+        self.expand = nn.Conv2d(bottleneck, groups * channels, 1)
+        self.kernels = nn.Parameter(torch.empty(groups, channels, kernel_size, kernel_size))
+        self.biases = nn.Parameter(torch.empty(groups, channels))
+        nn.init.trunc_normal_(self.kernels, std=0.02)
+        nn.init.trunc_normal_(self.biases, std=0.02)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Convolve each sample with its own kernel."""
+        batch, channels, height, width = x.shape
+        # The order matters in training: the projection's batch norm sees the pooled map first, then the mean.
+        votes = self._vote(self.pool(x))  # [B, G, C, K, K]
+        kernel = (votes * self.kernels).sum(dim=1)  # [B, C, K, K]
+        votes = self._vote(x.mean(dim=(2, 3), keepdim=True))[..., 0, 0]  # [B, G, C]
+        bias = (votes * self.biases).sum(dim=1)  # [B, C]
+        out = F.conv2d(
+            x.reshape(1, batch * channels, height, width),
+            kernel.reshape(batch * channels, 1, self.kernel_size, self.kernel_size),
+            bias.flatten(),
+            padding=self.kernel_size // 2,
+            groups=batch * channels,
+        )
+        return out.reshape(batch, channels, height, width)
+
+    def _vote(self, pooled: Tensor) -> Tensor:
+        logits = self.expand(F.gelu(self.squeeze(pooled)))  # [B, G*C, k, k]
+        return logits.unflatten(1, (self.groups, self.channels)).softmax(dim=1)
