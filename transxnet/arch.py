@@ -160,7 +160,9 @@ class ArchConfig:
         object.__setattr__(self, "image_size", _as_int_tuple("image_size", self.image_size))
         object.__setattr__(self, "stages", tuple(self.stages))
         if len(self.stages) != NUM_STAGES:
-            raise ValueError(f"a network has {NUM_STAGES} stages, got {len(self.stages)}; describe each of the four")
+            raise ValueError(
+                f"a network has {NUM_STAGES} stages, got {len(self.stages)}; describe each of the four"
+            )
         if len(self.image_size) != 2:
             raise ValueError(f"image_size is one number or height and width, got {list(self.image_size)}")
         for size in self.image_size:
@@ -203,7 +205,9 @@ class ArchConfig:
         for name, values in columns.items():
             _require_known(name, _field_names(StageConfig), "field of a stage")
             if len(values) != NUM_STAGES:
-                raise ValueError(f"{name} needs a value for each of the {NUM_STAGES} stages, got {list(values)}")
+                raise ValueError(
+                    f"{name} needs a value for each of the {NUM_STAGES} stages, got {list(values)}"
+                )
         stages = [
             dataclasses.replace(stage, **{name: values[index] for name, values in columns.items()})
             for index, stage in enumerate(self.stages)

@@ -19,7 +19,9 @@ class MSFFN(nn.Module):
         super().__init__()
         hidden = sum(split)
         self.split = list(split)
-        self.expand = nn.Sequential(nn.Conv2d(channels, hidden, 1, bias=False), nn.GELU(), nn.BatchNorm2d(hidden))
+        self.expand = nn.Sequential(
+            nn.Conv2d(channels, hidden, 1, bias=False), nn.GELU(), nn.BatchNorm2d(hidden)
+        )
         self.scales = nn.ModuleList(
             depthwise(share, kernel) for share, kernel in zip(split, kernels, strict=True)
         )

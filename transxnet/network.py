@@ -23,7 +23,11 @@ class Stage(nn.Module):
     """Downsampling (except in the first stage), then equal blocks that share one position table."""
 
     def __init__(
-        self, stage: StageConfig, width_in: int | None, table_grid: tuple[int, int], drop_paths: Sequence[float]
+        self,
+        stage: StageConfig,
+        width_in: int | None,
+        table_grid: tuple[int, int],
+        drop_paths: Sequence[float],
     ) -> None:
         super().__init__()
         self.stride = stage.osr_stride
@@ -67,7 +71,7 @@ class Head(nn.Module):
         x = self.pool(self.norm(x))
         if not pre_logits:
             x = self.fc(F.dropout(x, self.drop_rate, self.training))
-        return x.flatten(1) if x.shape[-2:] == (1, 1) else x
+        return x if isinstance(self.pool, nn.Identity) else x.flatten(1)
 
 
 class TransXNet(nn.Module):
@@ -100,7 +104,11 @@ class TransXNet(nn.Module):
             for index, stage in enumerate(arch.stages)
         ]
         self.stem = ConvNorm(
-            arch.in_channels, arch.stages[0].width, STEM_KERNEL, stride=arch.stem_stride, padding=STEM_KERNEL // 2
+            arch.in_channels,
+            arch.stages[0].width,
+            STEM_KERNEL,
+            stride=arch.stem_stride,
+            padding=STEM_KERNEL // 2,
         )
         self.stages = _stages(arch, drop_path_rate)
         self.head = Head(self.num_features, 0, drop_rate)

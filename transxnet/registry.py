@@ -1,4 +1,8 @@
-"""Registers the networks with timm: the published ones, and variants that were exported to folders."""
+"""Registers the networks with timm: the published ones, and variants that were exported to folders.
+
+timm and the network's modules are imported on use: registration runs at the end of timm's own import, whoever
+asked for that, also one of those modules.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +14,6 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
-
-from timm.models import generate_default_cfgs, is_model, register_model
 
 from transxnet.arch import ArchConfig
 from transxnet.variants import VARIANTS
@@ -43,8 +45,12 @@ def default_cfg(arch: ArchConfig, **changes: Any) -> dict[str, Any]:
         "pool_size": arch.grids()[-1],
         "interpolation": "bicubic",
         "crop_pct": 0.9,
-        "mean": (0.485, 0.456, 0.406)[: arch.in_channels] if arch.in_channels <= 3 else (0.5,) * arch.in_channels,
-        "std": (0.229, 0.224, 0.225)[: arch.in_channels] if arch.in_channels <= 3 else (0.5,) * arch.in_channels,
+        "mean": (0.485, 0.456, 0.406)[: arch.in_channels]
+        if arch.in_channels <= 3
+        else (0.5,) * arch.in_channels,
+        "std": (0.229, 0.224, 0.225)[: arch.in_channels]
+        if arch.in_channels <= 3
+        else (0.5,) * arch.in_channels,
         "first_conv": "stem.conv",
         "classifier": "head.fc",
         "license": "apache-2.0",
@@ -64,6 +70,8 @@ def register_variant(folder: Path) -> str:
 
     Raises ValueError if the folder does not hold an exported variant or its name is taken.
     """
+    from timm.models import is_model
+
     name = check_variant_name(folder.name)
     try:
         config = json.loads((folder / "config.json").read_text())
@@ -99,14 +107,17 @@ def _register_found(folder: Path) -> None:
         warnings.warn(f"variant not registered: {error}", stacklevel=2)
 
 
-def _register(name: str, arch: ArchConfig | None, cfg: Mapping[str, Any], defaults: Mapping[str, Any]) -> None:
+def _register(
+    name: str, arch: ArchConfig | None, cfg: Mapping[str, Any], defaults: Mapping[str, Any]
+) -> None:
+    from timm.models import generate_default_cfgs, register_model
+
     default_cfgs.update(generate_default_cfgs({name: dict(cfg)}))
     register_model(_entrypoint(name, arch, defaults))
 
 
 def _entrypoint(name: str, arch: ArchConfig | None, defaults: Mapping[str, Any]) -> Callable[..., Any]:
     def entrypoint(pretrained: bool = False, **kwargs: Any) -> Any:
-        # Registration can run in the middle of importing the network: its modules are asked for on first use.
         from transxnet.entrypoints import build
 
         chosen = kwargs.pop("arch", arch)

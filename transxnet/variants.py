@@ -24,7 +24,12 @@ def _published(
     return ArchConfig(
         stages=tuple(
             StageConfig(
-                depth=depth, width=width, heads=head, idconv_groups=group, ffn_ratio=float(ratio), osr_stride=stride
+                depth=depth,
+                width=width,
+                heads=head,
+                idconv_groups=group,
+                ffn_ratio=float(ratio),
+                osr_stride=stride,
             )
             for depth, width, head, group, ratio, stride in columns
         )

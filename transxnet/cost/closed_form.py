@@ -76,7 +76,9 @@ def estimate(arch: ArchConfig, image_size: tuple[int, int] | None = None) -> Cos
     positions = [height * width for height, width in arch.grids(image_size)]
     total = _conv(arch.in_channels, first.width, STEM_KERNEL, positions[0], bias=False)
     total += _batch_norm(first.width, positions[0])
-    for index, (stage, grid, table) in enumerate(zip(arch.stages, arch.grids(image_size), arch.grids(), strict=True)):
+    for index, (stage, grid, table) in enumerate(
+        zip(arch.stages, arch.grids(image_size), arch.grids(), strict=True)
+    ):
         if index:
             total += _downsampling(arch.stages[index - 1].width, stage.width, positions[index])
         total += stage_cost(stage, grid, table)
@@ -177,5 +179,3 @@ def _pool(width: int, n: int) -> Cost:
 
 def _tokens(grid: tuple[int, int], stride: int) -> int:
     return -(-grid[0] // stride) * -(-grid[1] // stride)
-
-

@@ -1,0 +1,76 @@
+"""How a trial is cheaper than the real thing, and the network that it trains in place of the target."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from transxnet.arch import ArchConfig, StageConfig
+
+
+@dataclass(frozen=True)
+class Fidelity:
+    """Shared by all trials of a study; results of different fidelities are never mixed. Raises ValueError."""
+
+    image_size: int = 32
+    """Pixels a side of the images trained on."""
+    stem_stride: int = 2
+    """Stride of the stem; small images need more positions than the target's stride of 4 leaves them."""
+    width_scale: float = 0.25
+    """Factor on the stages' widths; the nearest legal width is taken."""
+    depth_scale: float = 0.34
+    """Factor on the stages' depths, rounded, at least one block."""
+    data_share: float = 1.0
+    """Share of the training images, the same share of each class."""
+    epochs: int = 8
+
+    def __post_init__(self) -> None:
+        for name in ("image_size", "stem_stride", "epochs"):
+            _require(getattr(self, name) >= 1, name, "at least 1", getattr(self, name))
+        for name in ("width_scale", "depth_scale"):
+            _require(0 < getattr(self, name) <= 4, name, "above 0 and at most 4", getattr(self, name))
+        _require(0 < self.data_share <= 1, "data_share", "above 0 and at most 1", self.data_share)
+
+
+def proxy_arch(target: ArchConfig, fidelity: Fidelity, channels: int, num_classes: int) -> ArchConfig:
+    """The network that a trial trains for `target`: scaled, for images of the data's `channels` and classes.
+
+    Raises ValueError if the scaled network cannot be built.
+    """
+    return ArchConfig(
+        stages=tuple(_scaled(stage, fidelity) for stage in target.stages),
+        image_size=(fidelity.image_size, fidelity.image_size),
+        stem_stride=fidelity.stem_stride,
+        in_channels=channels,
+        num_classes=num_classes,
+    )
+
+
+def _scaled(stage: StageConfig, fidelity: Fidelity) -> StageConfig:
+    depth = max(1, round(stage.depth * fidelity.depth_scale))
+    if fidelity.width_scale == 1:
+        return dataclasses.replace(stage, depth=depth)
+    wanted = stage.width * fidelity.width_scale
+    for width in _nearest_first(wanted, stage.width):
+        try:
+            return dataclasses.replace(stage, depth=depth, width=width)
+        except ValueError:
+            continue
+    raise ValueError(
+        f"a stage of width {stage.width} and {stage.heads} heads has no legal width near {wanted:g}; "
+        f"raise proxy.width_scale"
+    )
+
+
+def _nearest_first(wanted: float, reach: int) -> Iterator[int]:
+    first = max(round(wanted), 1)
+    for distance in range(reach + 1):
+        yield first + distance
+        if 0 < distance < first:
+            yield first - distance
+
+
+def _require(holds: bool, name: str, rule: str, value: float) -> None:
+    if not holds:
+        raise ValueError(f"proxy.{name} must be {rule}, got {value:g}")

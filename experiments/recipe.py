@@ -1,0 +1,44 @@
+"""How a trial is trained: optimiser, schedule, augmentation, regularisation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Shared by all trials of a study. Raises ValueError for a value out of range."""
+
+    learning_rate: float = 2e-3
+    """AdamW's peak learning rate."""
+    min_learning_rate: float = 1e-5
+    """Where the cosine ends."""
+    warmup_share: float = 0.1
+    """Share of the steps in which the learning rate rises from 0 to its peak."""
+    weight_decay: float = 0.05
+    """Not applied to biases, norms and position tables."""
+    batch_size: int = 64
+    label_smoothing: float = 0.1
+    drop_path: float = 0.0
+    """Rate of the last block; it rises linearly from 0 over the blocks."""
+    clip_grad_norm: float = 5.0
+    """Gradients are scaled down to this norm; 0 leaves them."""
+    crop_padding: int = 2
+    """Training images are moved by up to so many pixels."""
+    flip: bool = True
+    """Training images are mirrored half of the time, where that keeps the class."""
+    amp: bool = True
+    """bfloat16 autocast on a GPU; no effect on a CPU."""
+
+    def __post_init__(self) -> None:
+        for name in ("learning_rate", "batch_size"):
+            _require(getattr(self, name) > 0, name, "above 0", getattr(self, name))
+        for name in ("min_learning_rate", "weight_decay", "clip_grad_norm", "crop_padding"):
+            _require(getattr(self, name) >= 0, name, "0 or above", getattr(self, name))
+        for name in ("warmup_share", "label_smoothing", "drop_path"):
+            _require(0 <= getattr(self, name) < 1, name, "at least 0 and below 1", getattr(self, name))
+
+
+def _require(holds: bool, name: str, rule: str, value: float) -> None:
+    if not holds:
+        raise ValueError(f"recipe.{name} must be {rule}, got {value:g}")
