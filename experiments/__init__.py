@@ -1,0 +1,1 @@
+"""Data, training, search, Ray and the command lines: what a researcher runs."""

@@ -71,9 +71,7 @@ def test_groups_of_one_equal_neighbours_and_other_kernels_are_legal():
     "same",
     [
         T.with_stages(osr_overlap=[3, 3, 3, 7]),  # stage 4 does not reduce
-        T.with_stages(ste_floor=[17, 1, 1, 1], ste_reduction=[3, 6, 8, 8]).with_stages(
-            ste_floor=[16, 1, 1, 1]
-        ),
+        T.with_stages(ste_floor=[17, 1, 1, 1], ste_reduction=[3, 6, 8, 8]).with_stages(ste_floor=[16, 1, 1, 1]),
         T.with_stages(ffn_ratio=[4.01, 4.0, 4.0, 4.0]),  # int(48 * 4.01) is int(48 * 4)
         T.replace(image_size=(221, 224)),  # the same maps
     ],

@@ -35,9 +35,7 @@ def official_file(official_shapes, tmp_path_factory):
 
 
 def load(path, **kwargs):
-    return timm.create_model(
-        "transxnet_t", pretrained=True, pretrained_cfg_overlay={"file": str(path)}, **kwargs
-    )
+    return timm.create_model("transxnet_t", pretrained=True, pretrained_cfg_overlay={"file": str(path)}, **kwargs)
 
 
 def test_the_fill_is_the_one_that_the_golden_values_were_made_with(official_shapes):
@@ -231,7 +229,5 @@ def test_no_overlap_is_pvts_patches(small_arch):
 def test_one_attention_group_is_a_static_convolution(small_arch):
     idconv = TransXNet(small_arch.with_stages(idconv_groups=[1] * 4)).eval().stages[0].blocks[0].mixer.idconv
     image = torch.randn(3, 4, 8, 8)
-    static = torch.nn.functional.conv2d(
-        image, idconv.kernels[0][:, None], idconv.biases[0], padding=3, groups=4
-    )
+    static = torch.nn.functional.conv2d(image, idconv.kernels[0][:, None], idconv.biases[0], padding=3, groups=4)
     torch.testing.assert_close(idconv(image), static)

@@ -160,9 +160,7 @@ class ArchConfig:
         object.__setattr__(self, "image_size", _as_int_tuple("image_size", self.image_size))
         object.__setattr__(self, "stages", tuple(self.stages))
         if len(self.stages) != NUM_STAGES:
-            raise ValueError(
-                f"a network has {NUM_STAGES} stages, got {len(self.stages)}; describe each of the four"
-            )
+            raise ValueError(f"a network has {NUM_STAGES} stages, got {len(self.stages)}; describe each of the four")
         if len(self.image_size) != 2:
             raise ValueError(f"image_size is one number or height and width, got {list(self.image_size)}")
         for size in self.image_size:
@@ -177,7 +175,7 @@ class ArchConfig:
         return hashlib.sha256(json.dumps(self.canonical(), sort_keys=True).encode()).hexdigest()[:16]
 
     def canonical(self) -> dict[str, Any]:
-        """The numbers that the built network feels, and no others: derived widths instead of the ratios they came from."""
+        """The numbers that the built network feels, and no others: widths instead of the ratios they came from."""
         grids = self.grids()
         return {
             "stem": [self.in_channels, STEM_KERNEL, self.stem_stride],
@@ -205,9 +203,7 @@ class ArchConfig:
         for name, values in columns.items():
             _require_known(name, _field_names(StageConfig), "field of a stage")
             if len(values) != NUM_STAGES:
-                raise ValueError(
-                    f"{name} needs a value for each of the {NUM_STAGES} stages, got {list(values)}"
-                )
+                raise ValueError(f"{name} needs a value for each of the {NUM_STAGES} stages, got {list(values)}")
         stages = [
             dataclasses.replace(stage, **{name: values[index] for name, values in columns.items()})
             for index, stage in enumerate(self.stages)
@@ -273,10 +269,10 @@ def _field_names(config: type) -> list[str]:
 def _as_int_tuple(name: str, values: Any) -> tuple[int, ...]:
     if isinstance(values, str | Mapping) or not isinstance(values, Iterable):
         raise ValueError(f"{name} must be a list of whole numbers, got {values!r}")
-    values = tuple(values)
-    for value in values:
+    whole: tuple[int, ...] = tuple(values)
+    for value in whole:
         _require_count(name, value)
-    return values
+    return whole
 
 
 def _require_count(name: str, value: Any, least: int = 1) -> None:

@@ -37,15 +37,13 @@ class DMixer(nn.Module):
     def __init__(self, stage: StageConfig) -> None:
         super().__init__()
         self.split = [stage.local_width, stage.global_width]
-        self.idconv = IDConv(
-            stage.local_width, stage.idconv_kernel, stage.idconv_groups, stage.idconv_bottleneck
-        )
+        self.idconv = IDConv(stage.local_width, stage.idconv_kernel, stage.idconv_groups, stage.idconv_bottleneck)
         self.osra = OSRA(stage.global_width, stage.heads, stage.osr_stride, stage.osr_overlap)
         self.ste = STE(stage.width, stage.ste_width)
 
     def forward(self, x: Tensor, position_table: Tensor) -> Tensor:
         """Mix tokens near and far."""
-        near, far = x.split(self.split, dim=1)
+        near, far = torch.split(x, self.split, dim=1)
         mixed = torch.cat([self.idconv(near), self.osra(far, position_table)], dim=1)
         out: Tensor = self.ste(mixed)
         return out

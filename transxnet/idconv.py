@@ -47,5 +47,6 @@ class IDConv(nn.Module):
         return out.reshape(batch, channels, height, width)
 
     def _vote(self, pooled: Tensor) -> Tensor:
-        logits = self.expand(F.gelu(self.squeeze(pooled)))  # [B, G*C, k, k]
-        return logits.unflatten(1, (self.groups, self.channels)).softmax(dim=1)
+        logits: Tensor = self.expand(F.gelu(self.squeeze(pooled)))  # [B, G*C, k, k]
+        size = pooled.shape[-2:]
+        return logits.reshape(-1, self.groups, self.channels, *size).softmax(dim=1)

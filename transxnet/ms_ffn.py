@@ -19,19 +19,15 @@ class MSFFN(nn.Module):
         super().__init__()
         hidden = sum(split)
         self.split = list(split)
-        self.expand = nn.Sequential(
-            nn.Conv2d(channels, hidden, 1, bias=False), nn.GELU(), nn.BatchNorm2d(hidden)
-        )
-        self.scales = nn.ModuleList(
-            depthwise(share, kernel) for share, kernel in zip(split, kernels, strict=True)
-        )
+        self.expand = nn.Sequential(nn.Conv2d(channels, hidden, 1, bias=False), nn.GELU(), nn.BatchNorm2d(hidden))
+        self.scales = nn.ModuleList(depthwise(share, kernel) for share, kernel in zip(split, kernels, strict=True))
         self.norm = nn.BatchNorm2d(hidden)
         self.project = nn.Sequential(nn.Conv2d(hidden, channels, 1, bias=False), nn.BatchNorm2d(channels))
 
     def forward(self, x: Tensor) -> Tensor:
         """Expand, convolve each share at its scale, project back."""
         x = self.expand(x)  # [B, hidden, H, W]
-        shares = x.split(self.split, dim=1)
+        shares = torch.split(x, self.split, dim=1)
         scaled = torch.cat([conv(share) for conv, share in zip(self.scales, shares, strict=True)], dim=1)
         out: Tensor = self.project(self.norm(F.gelu(scaled + x)))
         return out

@@ -33,9 +33,7 @@ class Stage(nn.Module):
         self.stride = stage.osr_stride
         self.table_grid = table_grid
         self.grad_checkpointing = False
-        self.downsample = (
-            nn.Identity() if width_in is None else ConvNorm(width_in, stage.width, 3, stride=2, padding=1)
-        )
+        self.downsample = nn.Identity() if width_in is None else ConvNorm(width_in, stage.width, 3, stride=2, padding=1)
         self.position_table = nn.Parameter(torch_empty(position_table_shape(stage, table_grid)).zero_())
         self.blocks = nn.ModuleList(Block(stage, drop_path) for drop_path in drop_paths)
 
@@ -62,7 +60,7 @@ class Head(nn.Module):
     def __init__(self, channels: int, num_classes: int, drop_rate: float) -> None:
         super().__init__()
         self.drop_rate = drop_rate
-        self.norm = nn.GroupNorm(1, channels, eps=NORM_EPS)
+        self.norm: nn.Module = nn.GroupNorm(1, channels, eps=NORM_EPS)
         self.pool: nn.Module = nn.AdaptiveAvgPool2d(1)
         self.fc: nn.Module = _classifier(channels, num_classes)
 
@@ -200,6 +198,7 @@ class TransXNet(nn.Module):
     def set_grad_checkpointing(self, enable: bool = True) -> None:
         """Recompute blocks in the backward pass instead of keeping their activations."""
         for stage in self.stages:
+            assert isinstance(stage, Stage)
             stage.grad_checkpointing = enable
 
 

@@ -18,9 +18,7 @@ class OverlappingReduction(nn.Module):
         self.stride, self.overlap = stride, overlap
         # An odd kernel is centred. Without overlap the windows are PVT's patches, which start at the corner.
         padding = (stride + overlap) // 2 if overlap else 0
-        self.spatial = ConvNorm(
-            channels, channels, stride + overlap, stride=stride, padding=padding, groups=channels
-        )
+        self.spatial = ConvNorm(channels, channels, stride + overlap, stride=stride, padding=padding, groups=channels)
         self.pointwise = ConvNorm(channels, channels, 1, groups=channels)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -52,7 +50,9 @@ class OSRA(nn.Module):
         k, v = self.kv(reduced).chunk(2, dim=1)
         attention = q @ self._split_heads(k) * self.scale + position_table  # [B, h, n, m]
         out = attention.softmax(dim=-1) @ self._split_heads(v).transpose(-1, -2)  # [B, h, n, d]
-        return out.transpose(-1, -2).reshape(x.shape)
+        mixed: Tensor = out.transpose(-1, -2).reshape(x.shape)
+        return mixed
 
     def _split_heads(self, x: Tensor) -> Tensor:
-        return x.flatten(2).unflatten(1, (self.heads, -1))  # [B, h, d, positions]
+        batch, channels = x.shape[:2]
+        return x.reshape(batch, self.heads, channels // self.heads, -1)  # [B, h, d, positions]

@@ -45,12 +45,8 @@ def default_cfg(arch: ArchConfig, **changes: Any) -> dict[str, Any]:
         "pool_size": arch.grids()[-1],
         "interpolation": "bicubic",
         "crop_pct": 0.9,
-        "mean": (0.485, 0.456, 0.406)[: arch.in_channels]
-        if arch.in_channels <= 3
-        else (0.5,) * arch.in_channels,
-        "std": (0.229, 0.224, 0.225)[: arch.in_channels]
-        if arch.in_channels <= 3
-        else (0.5,) * arch.in_channels,
+        "mean": (0.485, 0.456, 0.406)[: arch.in_channels] if arch.in_channels <= 3 else (0.5,) * arch.in_channels,
+        "std": (0.229, 0.224, 0.225)[: arch.in_channels] if arch.in_channels <= 3 else (0.5,) * arch.in_channels,
         "first_conv": "stem.conv",
         "classifier": "head.fc",
         "license": "apache-2.0",
@@ -107,9 +103,7 @@ def _register_found(folder: Path) -> None:
         warnings.warn(f"variant not registered: {error}", stacklevel=2)
 
 
-def _register(
-    name: str, arch: ArchConfig | None, cfg: Mapping[str, Any], defaults: Mapping[str, Any]
-) -> None:
+def _register(name: str, arch: ArchConfig | None, cfg: Mapping[str, Any], defaults: Mapping[str, Any]) -> None:
     from timm.models import generate_default_cfgs, register_model
 
     default_cfgs.update(generate_default_cfgs({name: dict(cfg)}))

@@ -76,9 +76,7 @@ def estimate(arch: ArchConfig, image_size: tuple[int, int] | None = None) -> Cos
     positions = [height * width for height, width in arch.grids(image_size)]
     total = _conv(arch.in_channels, first.width, STEM_KERNEL, positions[0], bias=False)
     total += _batch_norm(first.width, positions[0])
-    for index, (stage, grid, table) in enumerate(
-        zip(arch.stages, arch.grids(image_size), arch.grids(), strict=True)
-    ):
+    for index, (stage, grid, table) in enumerate(zip(arch.stages, arch.grids(image_size), arch.grids(), strict=True)):
         if index:
             total += _downsampling(arch.stages[index - 1].width, stage.width, positions[index])
         total += stage_cost(stage, grid, table)
@@ -152,9 +150,7 @@ def _head(width: int, num_classes: int, n: int) -> Cost:
 def _conv(width_in: int, width: int, kernel: int, n: int, *, bias: bool = True) -> Cost:
     weights, outputs = width_in * width * kernel**2, width * n
     macs = weights * n
-    return Cost(
-        params=weights + bias * width, conv=macs, macs_published=macs + bias * outputs, activations=outputs
-    )
+    return Cost(params=weights + bias * width, conv=macs, macs_published=macs + bias * outputs, activations=outputs)
 
 
 def _depthwise(width: int, kernel: int, n: int, *, bias: bool = True) -> Cost:
@@ -168,9 +164,7 @@ def _batch_norm(width: int, n: int) -> Cost:
 
 def _group_norm(width: int, n: int) -> Cost:
     elements = width * n
-    return Cost(
-        params=2 * width, group_norm=GROUP_NORM_FLOPS * elements, macs_published=BATCH_NORM_FLOPS * elements
-    )
+    return Cost(params=2 * width, group_norm=GROUP_NORM_FLOPS * elements, macs_published=BATCH_NORM_FLOPS * elements)
 
 
 def _pool(width: int, n: int) -> Cost:

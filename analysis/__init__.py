@@ -1,0 +1,1 @@
+"""The record's conclusions: frames, fronts, verdicts and pages, without torch or ray."""

@@ -1,0 +1,172 @@
+"""From records to tables: a row a trial, a row a variant."""
+
+from __future__ import annotations
+
+import json
+import math
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from analysis.labels import variant_labels
+from analysis.metrics import ACCURACY, COLUMNS
+from analysis.noise import MARGIN_POINTS, SeedNoise, mean_half_width, pooled_noise
+from analysis.verdicts import verdict_columns
+from db.records import ArchitectureRecord, StudyRecord, TrialRecord, TrialState
+
+Architectures = Mapping[str, ArchitectureRecord]
+
+DEVIATION = f"{ACCURACY.column}_sd"
+HALF_WIDTH = f"{ACCURACY.column}_ci95"
+
+TRIAL_COLUMNS = (
+    "trial_id", "label", "arch_id", "trained_arch_id", "is_baseline", "variant", "seed", "state",
+    "epochs_run", "epochs_planned", *(metric.column for metric in COLUMNS.values()), "val_loss", "reason",
+    "reused_from", "retry_of", "started_at", "finished_at", "code_version", "spec_key",
+)  # fmt: skip
+
+VARIANT_COLUMNS = (
+    "label", "arch_id", "trained_arch_id", "is_baseline", "seeds",
+    *(metric.column for metric in COLUMNS.values()), DEVIATION, "proxy_gmacs", "proxy_params_m",
+    *(state.value.lower() for state in TrialState),
+)  # fmt: skip
+
+
+def trial_frame(study: StudyRecord, trials: Sequence[TrialRecord], architectures: Architectures) -> pd.DataFrame:
+    """A row a trial of any state, in the record's order, with the columns TRIAL_COLUMNS.
+
+    Accuracy is empty unless COMPLETE. Raises ValueError for trials that are not of one experiment.
+    """
+    _require_one_experiment(study, trials)
+    labels = variant_labels(study, trials)
+    rows = [_trial_row(study, trial, architectures[trial.arch_id], labels[trial.arch_id]) for trial in trials]
+    return pd.DataFrame(rows, columns=list(TRIAL_COLUMNS))
+
+
+def variant_frame(
+    study: StudyRecord,
+    trials: Sequence[TrialRecord],
+    architectures: Architectures,
+    *,
+    margin: float = MARGIN_POINTS,
+) -> pd.DataFrame:
+    """A row a variant (target architecture), the most accurate first, those without a complete trial last.
+
+    Only COMPLETE trials count: in `seeds`, in `val_accuracy_pct` (mean, percent) with its standard deviation
+    over seeds (`_sd`) and 95 % half width from the pooled noise (`_ci95`), in `train_seconds` (mean). The
+    columns `running` to `interrupted` count the trials in each state. `gmacs` and `params_m` are the
+    target's, `proxy_...` those of the network that was trained. `difference_points` to `verdict_note`
+    compare with the baseline (`analysis.verdicts`).
+    Raises ValueError for trials that are not of one experiment.
+    """
+    _require_one_experiment(study, trials)
+    labels = variant_labels(study, trials)
+    rows = [
+        _variant_row(study, own, architectures, labels[arch_id]) for arch_id, own in _by_architecture(trials).items()
+    ]
+    frame = pd.DataFrame(rows, columns=list(VARIANT_COLUMNS)).astype({"is_baseline": bool})
+    order = {ACCURACY.column: False, "gmacs": True, "label": True}
+    frame = frame.sort_values(list(order), ascending=list(order.values())).reset_index(drop=True)
+    noise = seed_noise(frame)
+    frame[HALF_WIDTH] = [_or_nan(mean_half_width(noise, int(seeds))) for seeds in frame["seeds"]]
+    return frame.join(verdict_columns(frame, noise, margin))
+
+
+def seed_noise(frame: pd.DataFrame) -> SeedNoise | None:
+    """The noise pooled over a variant frame, each trained network once; None if it cannot be known."""
+    trained = frame.sort_values("seeds", ascending=False).drop_duplicates("trained_arch_id")
+    return pooled_noise(trained[DEVIATION].tolist(), [int(seeds) for seeds in trained["seeds"]])
+
+
+def _trial_row(study: StudyRecord, trial: TrialRecord, architecture: ArchitectureRecord, label: str) -> dict[str, Any]:
+    numbers = {
+        metric.column: metric.of(trial if metric.record is TrialRecord else architecture) for metric in COLUMNS.values()
+    }
+    if trial.state is not TrialState.COMPLETE:
+        numbers[ACCURACY.column] = None
+    return {
+        **{column: getattr(trial, column) for column in TRIAL_COLUMNS if hasattr(trial, column)},
+        **numbers,
+        "trial_id": trial.id,
+        "label": label,
+        "is_baseline": trial.arch_id == study.baseline_arch_id,
+        "variant": json.dumps(trial.variant),
+        "state": trial.state.value,
+        "code_version": trial.provenance.code_version,
+    }
+
+
+def _variant_row(
+    study: StudyRecord, trials: Sequence[TrialRecord], architectures: Architectures, label: str
+) -> dict[str, Any]:
+    first, counted = trials[0], _counted(trials)
+    accuracies = [share for trial in counted if (share := ACCURACY.of(trial)) is not None]
+    return {
+        "label": label,
+        "arch_id": first.arch_id,
+        "trained_arch_id": first.trained_arch_id,
+        "is_baseline": first.arch_id == study.baseline_arch_id,
+        "seeds": len(counted),
+        **_means(architectures[first.arch_id], counted),
+        DEVIATION: statistics.stdev(accuracies) if len(accuracies) > 1 else math.nan,
+        **_proxy_cost(architectures.get(first.trained_arch_id)),
+        **{state.value.lower(): sum(trial.state is state for trial in trials) for state in TrialState},
+    }
+
+
+def _means(architecture: ArchitectureRecord, trials: Sequence[TrialRecord]) -> dict[str, float]:
+    means = {}
+    for metric in COLUMNS.values():
+        records = trials if metric.record is TrialRecord else [architecture]
+        values = [value for record in records if (value := metric.of(record)) is not None]
+        means[metric.column] = statistics.fmean(values) if values else math.nan
+    return means
+
+
+def _proxy_cost(trained: ArchitectureRecord | None) -> dict[str, float]:
+    if trained is None:
+        return {"proxy_gmacs": math.nan, "proxy_params_m": math.nan}
+    return {
+        "proxy_gmacs": _or_nan(COLUMNS["gmacs"].of(trained)),
+        "proxy_params_m": _or_nan(COLUMNS["params"].of(trained)),
+    }
+
+
+def _counted(trials: Iterable[TrialRecord]) -> list[TrialRecord]:
+    """The COMPLETE ones, each seed once: a result that was taken over is not a second witness."""
+    return list({trial.seed: trial for trial in trials if trial.state is TrialState.COMPLETE}.values())
+
+
+def _by_architecture(trials: Iterable[TrialRecord]) -> dict[str, list[TrialRecord]]:
+    groups: dict[str, list[TrialRecord]] = {}
+    for trial in trials:
+        groups.setdefault(trial.arch_id, []).append(trial)
+    return groups
+
+
+def _require_one_experiment(study: StudyRecord, trials: Sequence[TrialRecord]) -> None:
+    """Refuses what must not stand in one average: the spec key hashes recipe, data and fidelity too."""
+    specs: dict[tuple[str, int], str] = {}
+    for trial in trials:
+        if trial.study != study.name:
+            raise ValueError(
+                f"a frame holds the trials of one study, got one of {trial.study!r} in {study.name!r}; "
+                f"make a frame for each"
+            )
+        if trial.state is not TrialState.COMPLETE:
+            continue
+        if trial.val_accuracy is None:
+            raise ValueError(f"a COMPLETE trial needs an accuracy, got none in trial {trial.id}; mend its row")
+        known = specs.setdefault((trial.trained_arch_id, trial.seed), trial.spec_key)
+        if known != trial.spec_key:
+            raise ValueError(
+                f"trials of one study share recipe, data and fidelity, got two specifications of network "
+                f"{trial.trained_arch_id} with seed {trial.seed} in {study.name!r}; "
+                f"sweep each in a study of its own"
+            )
+
+
+def _or_nan(value: float | None) -> float:
+    return math.nan if value is None else value

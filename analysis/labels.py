@@ -1,0 +1,46 @@
+"""How a variant is called: its choices in words, the same in every table, plot and page."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from db.records import StudyRecord, TrialRecord
+
+
+def choice_text(value: Any) -> str:
+    """A dimension's choice as people say it: 4, 2-2-3-4 for a value a stage, 1-3|1-5 for sets within."""
+    if isinstance(value, float):
+        return f"{value:g}"
+    if isinstance(value, Mapping):
+        return json.dumps(value)
+    if isinstance(value, list | tuple):
+        nested = any(isinstance(entry, list | tuple) for entry in value)
+        return ("|" if nested else "-").join(choice_text(entry) for entry in value)
+    return str(value)
+
+
+def variant_labels(study: StudyRecord, trials: Sequence[TrialRecord]) -> dict[str, str]:
+    """A unique name for each target architecture, such as "idconv_groups=2-2-3-4".
+
+    Dimensions that are the same in all variants are left out; the baseline's name says that it is it.
+    """
+    choices = {
+        trial.arch_id: {name: choice_text(value) for name, value in trial.variant.items()} for trial in reversed(trials)
+    }
+    varying = _varying(list(choices.values()))
+    labels: dict[str, str] = {}
+    for arch_id, own in choices.items():
+        label = ", ".join(f"{name}={own[name]}" for name in varying if name in own) or arch_id
+        if label in labels.values():
+            label += f" [{arch_id[:6]}]"
+        labels[arch_id] = label
+    if study.baseline_arch_id in labels:
+        labels[study.baseline_arch_id] += " (baseline)"
+    return labels
+
+
+def _varying(variants: Sequence[Mapping[str, str]]) -> list[str]:
+    names = list(dict.fromkeys(name for choices in variants for name in choices))
+    return [name for name in names if len({choices.get(name) for choices in variants}) > 1] or names

@@ -1,0 +1,97 @@
+"""The page's table of all variants: a cell a number, with the key that it sorts by."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from analysis.front import front_of
+from analysis.metrics import ACCURACY, COLUMNS
+from analysis.noise import Verdict
+from analysis.words import Row, accuracy_text, difference_text, number_text, objectives_text
+
+_CHIPS = {
+    Verdict.BETTER.value: "better",
+    Verdict.WORSE.value: "worse",
+    Verdict.EQUAL.value: "equal",
+    Verdict.INCONCLUSIVE.value: "open",
+}
+_NUMBERS = ("gmacs", "params", "train_time")
+
+
+@dataclass(frozen=True)
+class Head:
+    """The head of a column."""
+
+    text: str
+    number: bool = False
+    sorted: str = ""
+    """Direction in which the rows come: ascending, descending or empty."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What a cell shows and sorts by; `chip` is the style of a verdict, `note` stands below."""
+
+    text: str
+    key: str
+    number: bool = False
+    chip: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class TableRow:
+    """A variant."""
+
+    is_baseline: bool
+    cells: Sequence[Cell]
+
+
+HEADS = (
+    Head("#", number=True, sorted="ascending"),
+    Head("variant"),
+    Head("accuracy (%)", number=True),
+    Head("seeds", number=True),
+    *(Head(f"{COLUMNS[name].label} ({COLUMNS[name].unit})", number=True) for name in _NUMBERS),
+    Head("to baseline (points)", number=True),
+    Head("verdict"),
+    Head("on front"),
+)
+
+
+def table_rows(frame: pd.DataFrame, objectives: Sequence[str]) -> list[TableRow]:
+    """A row a variant in the frame's order, numbered from 1; the front is that of the objectives."""
+    mask = front_of(frame, objectives)
+    rows = zip(frame.to_dict("records"), mask, strict=True)
+    return [
+        TableRow(row["is_baseline"], _cells(place, row, on_front))
+        for place, (row, on_front) in enumerate(rows, start=1)
+    ]
+
+
+def front_title(objectives: Sequence[str]) -> str:
+    """What the column `front` means."""
+    return f"The front is that of {objectives_text(objectives)}."
+
+
+def _cells(place: int, row: Row, on_front: bool) -> list[Cell]:
+    chip = "baseline" if row["is_baseline"] else _CHIPS.get(row["verdict"], "")
+    verdict = "baseline" if row["is_baseline"] else row["verdict"]
+    return [
+        _number(str(place), place),
+        Cell(row["label"], row["label"], note=row["arch_id"]),
+        _number(accuracy_text(row), row[ACCURACY.column]),
+        _number(str(row["seeds"]), row["seeds"]),
+        *(_number(number_text(COLUMNS[n], row[COLUMNS[n].column]), row[COLUMNS[n].column]) for n in _NUMBERS),
+        _number(difference_text(row), row["difference_points"]),
+        Cell(verdict, verdict, chip=chip, note=row["verdict_note"]),
+        Cell("yes" if on_front else "", "yes" if on_front else ""),
+    ]
+
+
+def _number(text: str, value: float) -> Cell:
+    return Cell(text, "" if math.isnan(value) else repr(float(value)), number=True)

@@ -1,0 +1,73 @@
+"""What a panel of accuracy against one cost shows, however it is drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from analysis.front import pareto_front
+from analysis.metrics import ACCURACY, COLUMNS, Metric
+
+COSTS = ("gmacs", "params", "train_time")
+"""The panels, by metric."""
+BASELINE_COLOUR, FRONT_COLOUR, OTHER_COLOUR = "#e07b00", "#2a78d6", "#8795a6"
+_MOST_BARS = 30
+"""Beyond so many variants, only the front and the baseline show their intervals: the others would be a hedge."""
+_LOG_FROM = 20
+"""A cost axis is logarithmic where the dearest variant costs more than this many times the cheapest."""
+
+
+@dataclass(frozen=True)
+class Group:
+    """Variants that are marked alike."""
+
+    name: str
+    rows: pd.DataFrame
+    """Of the variant frame; their index is their place in the table, from 0."""
+    colour: str
+    size: int
+    bars: bool
+    """Whether their intervals are drawn."""
+
+
+@dataclass(frozen=True)
+class Panel:
+    """A panel's variants, of which accuracy and cost are known."""
+
+    cost: Metric
+    shown: pd.DataFrame
+    front: pd.DataFrame
+    """On the front of accuracy against this cost, the cheapest first."""
+    groups: Sequence[Group]
+    """Others, front and baseline, to be drawn in this order; no variant stands in two."""
+    is_log: bool
+
+    @property
+    def span(self) -> str:
+        """How far the cost axis really reaches, as it does not begin at 0."""
+        values = self.shown[self.cost.column]
+        if values.empty:
+            return "not recorded"
+        low, high = values.min(), values.max()
+        reach = f"{low:.{self.cost.digits}f} to {high:.{self.cost.digits}f} {self.cost.unit}"
+        if not 0 < low < high:
+            return reach
+        more = f"{high / low:.1f} times" if high >= 2 * low else f"+{100 * (high / low - 1):.1f} %"
+        return f"{reach} ({more})"
+
+
+def make_panel(frame: pd.DataFrame, cost: str) -> Panel:
+    """The panel of a variant frame for a cost (a metric's name)."""
+    entry = COLUMNS[cost]
+    shown = frame[frame[ACCURACY.column].notna() & frame[entry.column].notna()]
+    on_front, is_baseline = pareto_front(shown, [ACCURACY.column], [entry.column]), shown["is_baseline"]
+    groups = (
+        Group("other variants", shown[~on_front & ~is_baseline], OTHER_COLOUR, 7, len(shown) <= _MOST_BARS),
+        Group("front", shown[on_front & ~is_baseline], FRONT_COLOUR, 10, True),
+        Group("baseline", shown[is_baseline], BASELINE_COLOUR, 13, True),
+    )
+    low, high = shown[entry.column].min(), shown[entry.column].max()
+    is_log = bool(0 < low * _LOG_FROM < high)
+    return Panel(entry, shown, shown[on_front].sort_values(entry.column), groups, is_log)

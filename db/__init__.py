@@ -1,0 +1,32 @@
+"""The record of all sweeps: studies, architectures, trials, epochs and artifacts in one database.
+
+`Store` is the door; it takes and gives the frozen records named here. It knows no other house of the project.
+"""
+
+from db.names import check_name
+from db.records import (
+    ArchitectureRecord,
+    ArtifactRecord,
+    EpochRecord,
+    Json,
+    Provenance,
+    StudyRecord,
+    TrialRecord,
+    TrialState,
+)
+from db.storage import StorageConfig
+from db.store import Store
+
+__all__ = [
+    "ArchitectureRecord",
+    "ArtifactRecord",
+    "EpochRecord",
+    "Json",
+    "Provenance",
+    "StorageConfig",
+    "Store",
+    "StudyRecord",
+    "TrialRecord",
+    "TrialState",
+    "check_name",
+]

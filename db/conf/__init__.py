@@ -1,0 +1,1 @@
+"""Hydra's config group `storage`: where results are kept."""

@@ -1,0 +1,86 @@
+"""Bringing a database to the schema of this code, or refusing to touch it."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from importlib.resources import files
+
+from alembic import command
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, Engine, inspect, text
+from sqlalchemy.engine import URL
+
+from db.engine import missing_database, use_write_ahead_log, writing
+from db.schema import PREFIX, VERSION_TABLE
+from db.urls import show_url
+
+_OPTUNA_TABLES = {"studies", "trials", "version_info"}
+# Alembic passes the migration's context to its scripts through module globals.
+_alembic_lock = threading.Lock()
+# Any fixed number does: it makes two programs that open a fresh PostgreSQL database at once take turns.
+_ADVISORY_LOCK = 0x7478
+
+
+def migrate(engine: Engine, url: URL, *, create: bool) -> None:
+    """Make or upgrade our tables, and no others.
+
+    Raises ValueError and changes nothing if the database is somebody else's, if its schema is newer than this
+    code, or if it has no tables of ours and `create` is false.
+    """
+    with engine.connect() as connection:
+        current = _is_current(connection, url, create)
+    use_write_ahead_log(engine)
+    if not current:
+        with writing(engine).begin() as connection:
+            if connection.dialect.name == "postgresql":
+                connection.execute(text(f"SELECT pg_advisory_xact_lock({_ADVISORY_LOCK})"))
+            if not _is_current(connection, url, create):
+                upgrade(connection)
+
+
+def upgrade(connection: Connection) -> None:
+    """Run the migrations that are missing, inside the connection's transaction."""
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    config = _config()
+    config.attributes["connection"] = connection
+    with _alembic_lock:
+        command.upgrade(config, "head")
+
+
+def is_ours(name: str | None, kind: str, _parents: object = None) -> bool:
+    """Whether Alembic may look at what has this name: at a table only if it has our prefix."""
+    return kind != "table" or (name or "").startswith(PREFIX)
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(files("db.migrations")).replace("%", "%%"))
+    return config
+
+
+def _is_current(connection: Connection, url: URL, create: bool) -> bool:
+    tables = set(inspect(connection).get_table_names())
+    if VERSION_TABLE not in tables:
+        _check_may_create(tables, url, create)
+        return False
+    scripts = ScriptDirectory.from_config(_config())
+    revision = connection.scalar(text(f"SELECT version_num FROM {VERSION_TABLE}"))
+    if revision not in {script.revision for script in scripts.walk_revisions()}:
+        raise ValueError(
+            f"the schema of {show_url(url)} must be known to this version, got revision {revision!r}; "
+            f"upgrade transxnet-search, or name another database with storage.url="
+        )
+    return bool(revision == scripts.get_current_head())
+
+
+def _check_may_create(tables: set[str], url: URL, create: bool) -> None:
+    if not create:
+        raise missing_database(show_url(url))
+    if tables and not tables >= _OPTUNA_TABLES:
+        some = ", ".join(sorted(tables)[:3])
+        raise ValueError(
+            f"the database must be new or made by a sweep, but {show_url(url)} holds other tables ({some}); "
+            f"name another one with storage.url="
+        )

@@ -1,0 +1,97 @@
+"""Which points of a space a sweep may train: legal, within the budget, each network once."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from space import IllegalVariant, Space
+from transxnet.arch import ArchConfig
+from transxnet.cost import Cost, estimate
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What a network may cost at its own image size; None is no limit. Raises ValueError unless above 0."""
+
+    max_gmacs: float | None = None
+    """Multiply-adds by fvcore's convention, in 10^9."""
+    max_params_m: float | None = None
+    """Parameters, in 10^6."""
+
+    def __post_init__(self) -> None:
+        for name, limit in (("max_gmacs", self.max_gmacs), ("max_params_m", self.max_params_m)):
+            if limit is not None and not limit > 0:
+                raise ValueError(f"budget.{name} must be above 0, got {limit:g}; leave it out for no limit")
+
+    def refusal(self, cost: Cost) -> str | None:
+        """Which limit a cost exceeds, if any."""
+        if self.max_gmacs is not None and cost.gmacs > self.max_gmacs:
+            return "over budget.max_gmacs"
+        if self.max_params_m is not None and cost.params_m > self.max_params_m:
+            return "over budget.max_params_m"
+        return None
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A network of the space, at the target's size."""
+
+    labels: dict[str, str]
+    """Choice by axis."""
+    arch: ArchConfig
+    cost: Cost
+
+    @property
+    def id(self) -> str:
+        """The architecture's."""
+        return self.arch.id
+
+
+@dataclass
+class Candidates:
+    """Turns points into variants, and counts why points were refused."""
+
+    space: Space
+    budget: Budget
+    refused: Counter[str] = field(default_factory=Counter)
+    """Points refused, by reason."""
+    taken: set[str] = field(default_factory=set)
+    """Ids of the variants that were given out."""
+
+    def take(self, labels: dict[str, str]) -> Variant | None:
+        """The variant at a point, or None if it is illegal, too expensive or was taken before."""
+        variant = self._variant(labels)
+        if isinstance(variant, str):
+            self.refused[variant] += 1
+            return None
+        self.taken.add(variant.id)
+        return variant
+
+    def admits(self, labels: dict[str, str]) -> bool:
+        """Whether `take` would give a variant."""
+        return isinstance(self._variant(labels), Variant)
+
+    def baseline(self) -> Variant:
+        """The space's baseline, whatever it costs: all others are compared with it."""
+        labels = dict(self.space.baseline)
+        arch = self.space.build(labels)
+        self.taken.add(arch.id)
+        return Variant(labels, arch, estimate(arch))
+
+    def untaken(self) -> Iterator[Variant]:
+        """All that `take` would still give, in the order of the points; for spaces that can be enumerated."""
+        for labels in self.space.points():
+            if (variant := self.take(labels)) is not None:
+                yield variant
+
+    def _variant(self, labels: dict[str, str]) -> Variant | str:
+        try:
+            arch = self.space.build(labels)
+        except IllegalVariant:
+            return "illegal"
+        if arch.id in self.taken:
+            return "the same network as another"
+        cost = estimate(arch)
+        return self.budget.refusal(cost) or Variant(labels, arch, cost)

@@ -1,0 +1,1 @@
+"""Hydra's config groups for the command lines of this house."""

@@ -1,0 +1,93 @@
+"""The sweep as a study in Optuna's tables, for optuna-dashboard: a view of the rows, never read back as truth."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import optuna
+from optuna.trial import TrialState as OptunaState
+
+from analysis.metrics import Metric
+from db import TrialState
+from experiments.candidates import Variant
+from experiments.objectives import directions
+from experiments.suggest import distributions
+from space import Space
+
+# How a variant's end stands in Optuna's words. Only COMPLETE carries values, so only it can be on a front there.
+STATES = {
+    TrialState.COMPLETE: OptunaState.COMPLETE,
+    TrialState.STOPPED: OptunaState.PRUNED,
+    TrialState.FAILED: OptunaState.FAIL,
+    TrialState.INTERRUPTED: OptunaState.FAIL,
+}
+ARCH_ID = "arch_id"
+
+
+class OptunaView:
+    """One Optuna trial for each variant: its labels as parameters, its mean over seeds as values."""
+
+    def __init__(self, url: str, study: str, space: Space, objectives: Sequence[Metric]) -> None:
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
+        self._objectives = objectives
+        self._distributions = distributions(space)
+        engine = {"connect_args": {"timeout": 30}} if url.startswith("sqlite") else {}
+        self._study = optuna.create_study(
+            storage=optuna.storages.RDBStorage(url, engine_kwargs=engine),
+            study_name=study,
+            directions=directions(objectives),
+            load_if_exists=True,
+        )
+        self._study.set_metric_names([metric.column for metric in objectives])
+        self._numbers: dict[str, int] = {}
+        self._close_open_trials()
+
+    def add_finished(self, variant: Variant, values: Sequence[float], attributes: Mapping[str, Any]) -> None:
+        """Show a variant that was finished earlier, unless it is shown already."""
+        for trial in self._study.get_trials(deepcopy=False, states=(OptunaState.COMPLETE,)):
+            if trial.user_attrs.get(ARCH_ID) == variant.id:
+                return
+        self._study.add_trial(
+            optuna.trial.create_trial(
+                params=variant.labels,
+                distributions=self._distributions,
+                values=list(values),
+                user_attrs={**_costs(variant), **attributes},
+            )
+        )
+
+    def start(self, variant: Variant) -> None:
+        """Show a variant as running."""
+        self._study.enqueue_trial(variant.labels, user_attrs=_costs(variant))
+        self._numbers[variant.id] = self._study.ask(self._distributions).number
+
+    def finish(
+        self, variant: Variant, state: TrialState, values: Sequence[float] | None, attributes: Mapping[str, Any]
+    ) -> None:
+        """Show how a variant that was started ended."""
+        number = self._numbers.pop(variant.id)
+        trial = optuna.trial.Trial(self._study, self._study.trials[number]._trial_id)
+        for name, value in attributes.items():
+            trial.set_user_attr(name, value)
+        self._study.tell(number, values=values, state=STATES[state])
+
+    def interrupt(self) -> None:
+        """Show all that runs as failed: the sweep ends."""
+        for number in self._numbers.values():
+            self._study.tell(number, state=OptunaState.FAIL)
+        self._numbers.clear()
+
+    def _close_open_trials(self) -> None:
+        # A driver that was killed leaves trials open, which nobody will ever finish under their old numbers.
+        for trial in self._study.get_trials(deepcopy=False, states=(OptunaState.RUNNING, OptunaState.WAITING)):
+            self._study.tell(trial.number, state=OptunaState.FAIL, skip_if_finished=True)
+
+
+def _costs(variant: Variant) -> dict[str, Any]:
+    return {
+        ARCH_ID: variant.id,
+        "gmacs": round(variant.cost.gmacs, 4),
+        "gmacs_published": round(variant.cost.gmacs_published, 4),
+        "params_m": round(variant.cost.params_m, 4),
+    }

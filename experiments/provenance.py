@@ -1,0 +1,67 @@
+"""What code runs, on what: kept with every trial."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import subprocess
+from pathlib import Path
+
+import torch
+
+from db import Provenance
+
+PACKAGE = "transxnet-search"
+RECORDED = ("torch", "timm", "numpy", "ray", "optuna", "fvcore", "sqlalchemy", "scikit-image", "scikit-learn")
+
+
+def provenance() -> Provenance:
+    """Of this process."""
+    return Provenance(code_version(), package_versions(), machine())
+
+
+def code_version() -> str:
+    """The installed version, and in a git checkout the commit, "+changes" if files differ from it."""
+    version = importlib.metadata.version(PACKAGE)
+    root = Path(__file__).resolve().parent.parent
+    if not (root / ".git").exists():
+        return version
+    commit = _git(root, "rev-parse", "--short=12", "HEAD")
+    changed = _git(root, "status", "--porcelain", "--untracked-files=no")
+    return f"{version} {commit or 'no commit'}{'+changes' if changed else ''}"
+
+
+def package_versions() -> dict[str, str]:
+    """Versions of the packages that a result may depend on."""
+    return {name: importlib.metadata.version(name) for name in RECORDED}
+
+
+def machine() -> dict[str, str | int | list[str]]:
+    """Host, processor, cores and GPUs."""
+    gpus = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
+    return {
+        "host": platform.node(),
+        "system": platform.platform(),
+        "processor": _processor(),
+        "cores": os.cpu_count() or 0,
+        "gpus": gpus,
+        "python": platform.python_version(),
+    }
+
+
+def _processor() -> str:
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.is_file():
+        for line in cpuinfo.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    return platform.processor() or platform.machine()
+
+
+def _git(root: Path, *words: str) -> str:
+    try:
+        done = subprocess.run(["git", "-C", str(root), *words], capture_output=True, text=True, timeout=10, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""

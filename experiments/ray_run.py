@@ -1,0 +1,240 @@
+"""Ray Tune runs what the driver gives out, and the driver records what Ray Tune reports."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import math
+import shutil
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import ray
+from ray import tune
+from ray.tune import Callback, CheckpointConfig, FailureConfig, RunConfig, TuneConfig
+from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, TrialScheduler
+from ray.tune.search import Searcher
+
+from db import Store
+from experiments.driver import Driver
+from experiments.trainable import WEIGHTS_FILE, ProxyTrial
+from experiments.weights import keep_weights
+
+
+@dataclass(frozen=True)
+class ResourcesConfig:
+    """What a trial gets, and how many run at once. Raises ValueError for a value out of range."""
+
+    cpus: float = 1
+    """CPU cores of a trial, and its torch threads: one a trial and one trial a core is fastest."""
+    gpus: float | None = None
+    """GPUs of a trial, fractions allowed; None: one if there are any."""
+    max_concurrent: int | None = None
+    """Trials at once; None: as many as the cores and GPUs allow."""
+
+    def __post_init__(self) -> None:
+        if not self.cpus > 0:
+            raise ValueError(f"resources.cpus must be above 0, got {self.cpus:g}")
+        if self.gpus is not None and not self.gpus >= 0:
+            raise ValueError(f"resources.gpus must be 0 or above, got {self.gpus:g}")
+        if self.max_concurrent is not None and self.max_concurrent < 1:
+            raise ValueError(f"resources.max_concurrent must be at least 1, got {self.max_concurrent}")
+
+
+@dataclass(frozen=True)
+class RayConfig:
+    """Where Ray runs."""
+
+    address: str | None = None
+    """Address of a running cluster, or "auto"; None starts Ray on this machine."""
+
+
+@dataclass(frozen=True)
+class SchedulerConfig:
+    """Which trials are stopped early. Raises ValueError for an unknown name or a value out of range."""
+
+    name: str = "none"
+    """none, or asha: by accuracy, among trials at the same epoch."""
+    grace_epochs: int = 1
+    """Epochs that every trial runs."""
+    reduction_factor: int = 3
+    """One of so many trials goes on at each rung."""
+
+    def __post_init__(self) -> None:
+        if self.name not in ("none", "asha"):
+            raise ValueError(f"scheduler.name must be none or asha, got {self.name!r}")
+        if self.grace_epochs < 1 or self.reduction_factor < 2:
+            raise ValueError(
+                f"scheduler.grace_epochs must be at least 1 and reduction_factor at least 2, got "
+                f"{self.grace_epochs} and {self.reduction_factor}"
+            )
+
+
+@dataclass(frozen=True)
+class Slots:
+    """How the trials share the machines."""
+
+    cpus: float
+    gpus: float
+    concurrent: int
+
+    @property
+    def threads(self) -> int:
+        """torch threads of a trial."""
+        return max(1, int(self.cpus))
+
+
+@contextlib.contextmanager
+def connected(config: RayConfig) -> Iterator[None]:
+    """With Ray started here or joined; it is left as it was found, so that one session can serve many sweeps."""
+    if ray.is_initialized():
+        yield
+        return
+    local: dict[str, Any] = {} if config.address else {"include_dashboard": False}
+    ray.init(address=config.address, log_to_driver=False, logging_level=logging.ERROR, **local)
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def plan_slots(config: ResourcesConfig) -> Slots:
+    """Slots on the cluster that is connected; raises ValueError if a trial does not fit."""
+    there = ray.cluster_resources()
+    cpus, gpus = there.get("CPU", 0.0), there.get("GPU", 0.0)
+    wanted = config.gpus if config.gpus is not None else float(gpus > 0)
+    fits = min(cpus // config.cpus, gpus // wanted if wanted else math.inf)
+    if fits < 1:
+        raise ValueError(
+            f"a trial must fit the machines, got resources.cpus={config.cpus:g} resources.gpus={wanted:g} with "
+            f"{cpus:g} CPUs and {gpus:g} GPUs there; ask for less"
+        )
+    return Slots(config.cpus, wanted, int(min(fits, config.max_concurrent or math.inf)))
+
+
+def run(driver: Driver, store: Store, scheduler: SchedulerConfig, epochs: int, slots: Slots, folder: Path) -> bool:
+    """Run the driver's jobs; weights go below `folder`, Ray's own files away. False if Ctrl-C ended it early."""
+    folder.mkdir(parents=True, exist_ok=True)
+    bridge = _Bridge(driver, store, folder / "weights")
+    with _scratch(folder) as scratch, _quiet():
+        tuner = tune.Tuner(
+            tune.with_resources(ProxyTrial, {"cpu": slots.cpus, "gpu": slots.gpus}),
+            tune_config=TuneConfig(
+                search_alg=_DriverSearcher(bridge, slots),
+                scheduler=make_scheduler(scheduler, epochs),
+                num_samples=-1,
+                reuse_actors=True,
+                trial_dirname_creator=lambda trial: trial.trial_id,
+            ),
+            run_config=RunConfig(
+                name="trials",
+                storage_path=str(scratch),
+                callbacks=[bridge],
+                checkpoint_config=CheckpointConfig(checkpoint_at_end=True, num_to_keep=1),
+                failure_config=FailureConfig(max_failures=0),
+                verbose=0,
+            ),
+        )
+        tuner.fit()
+    return bridge.exhausted
+
+
+def make_scheduler(config: SchedulerConfig, epochs: int) -> TrialScheduler:
+    """Ray Tune's scheduler of that name."""
+    if config.name == "none":
+        return FIFOScheduler()
+    return ASHAScheduler(
+        time_attr="training_iteration",
+        metric="val_accuracy",
+        mode="max",
+        max_t=epochs,
+        grace_period=min(config.grace_epochs, epochs),
+        reduction_factor=config.reduction_factor,
+    )
+
+
+class _Bridge(Callback):  # type: ignore[misc]
+    """Translates Ray's trials into the driver's, and its reports into the driver's calls."""
+
+    def __init__(self, driver: Driver, store: Store, weights: Path) -> None:
+        self.driver = driver
+        self._store, self._weights = store, weights
+        self.trial_ids: dict[str, int] = {}  # ours, by Ray's
+        self.exhausted = False  # whether the driver has given out all its jobs and got them back
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Nothing: Ray pickles what it is given for its own restore, which this project does not use."""
+        return {}
+
+    def on_trial_result(
+        self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
+    ) -> None:
+        if "failure" not in result:
+            self.driver.take_epoch(self.trial_ids[trial.trial_id], result)
+
+    def on_checkpoint(self, iteration: int, trials: list[Any], trial: Any, checkpoint: Any, **info: Any) -> None:
+        with checkpoint.as_directory() as folder:
+            source = Path(folder) / WEIGHTS_FILE
+            if source.is_file():
+                self._store.add_artifact(keep_weights(self.trial_ids[trial.trial_id], source, self._weights))
+
+    def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        self.driver.take_end(self.trial_ids[trial.trial_id], (trial.last_result or {}).get("failure"))
+
+    def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        lines = str(trial.get_error() or "the worker died").strip().splitlines()
+        self.driver.take_end(self.trial_ids[trial.trial_id], f"worker: {lines[-1]}")
+
+
+class _DriverSearcher(Searcher):  # type: ignore[misc]
+    """Asks the driver for the next job whenever Ray Tune has room."""
+
+    def __init__(self, bridge: _Bridge, slots: Slots) -> None:
+        super().__init__(metric="val_accuracy", mode="max")
+        self._bridge, self._slots = bridge, slots
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+        """The job's config; None to be asked again, FINISHED at the end."""
+        driver = self._bridge.driver
+        if driver.running >= self._slots.concurrent:
+            return None
+        job = driver.next_job()
+        if job is None:
+            self._bridge.exhausted = driver.running == 0
+            return str(Searcher.FINISHED) if self._bridge.exhausted else None
+        self._bridge.trial_ids[trial_id] = job.trial_id
+        return {"spec": job.spec.to_dict(), "threads": self._slots.threads}
+
+    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+        """The callback tells the driver."""
+
+    def save(self, checkpoint_path: str) -> None:
+        """Nothing: the rows are the state."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Nothing: the rows are the state."""
+
+
+@contextlib.contextmanager
+def _scratch(folder: Path) -> Iterator[Path]:
+    """A folder for Ray's own files, which nobody needs after the run."""
+    scratch = Path(tempfile.mkdtemp(prefix="ray-", dir=folder)).resolve()
+    try:
+        yield scratch
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep Ray's own log lines out of the progress display; errors reach the rows."""
+    logger = logging.getLogger("ray")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)

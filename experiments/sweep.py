@@ -1,0 +1,155 @@
+"""Train the variants of a space and record what comes of it: python -m experiments.sweep space=NAME."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import shlex
+import sys
+from pathlib import Path
+
+# Before Ray is imported: under `uv run` it would build a second environment for its workers.
+os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
+
+import hydra
+from omegaconf import DictConfig
+from rich.console import Console
+
+from analysis.frame import variant_frame
+from analysis.page_settings import next_commands
+from analysis.report import write_report
+from analysis.results import read_results
+from analysis.tables import front_table
+from db import Store, StudyRecord
+from experiments.candidates import Candidates
+from experiments.data.load import Dataset, load_dataset
+from experiments.driver import Conditions, Driver, architecture_record
+from experiments.objectives import directions, read_objectives
+from experiments.optuna_view import OptunaView
+from experiments.progress import SweepProgress
+from experiments.provenance import provenance
+from experiments.ray_run import connected, plan_slots, run
+from experiments.suggest import make_suggester
+from experiments.sweep_config import SweepConfig
+from space import Space
+from space.cli import run_entry_point, to_typed
+
+INTERRUPTED = 130
+
+
+@hydra.main(version_base=None, config_path="conf", config_name="sweep")
+def main(cfg: DictConfig) -> None:
+    """Entry point."""
+    sys.exit(sweep(to_typed(cfg, SweepConfig), Console(soft_wrap=True)))
+
+
+def sweep(config: SweepConfig, console: Console) -> int:
+    """Run a sweep, or go on with it; returns the exit code. Raises ValueError for what the user must mend."""
+    space = Space.from_dict(config.space)
+    dataset = load_dataset(config.data.resolved(), config.proxy.image_size)
+    with Store.open(config.storage.url) as store:
+        candidates = Candidates(space, config.budget)
+        conditions = _conditions(config, dataset)
+        _introduce(config, space, dataset, console)
+        store.add_architectures([architecture_record(space.base)])
+        store.add_study(_study(config, space, dataset))
+        complete = _train(config, store, candidates, conditions, console)
+        return _conclude(config, store, candidates, complete, console)
+
+
+def _train(config: SweepConfig, store: Store, candidates: Candidates, conditions: Conditions, console: Console) -> bool:
+    """Run to the end of the suggestions; False if the user ended it before."""
+    objectives = read_objectives(config.objectives)
+    suggester = make_suggester(config.search, candidates, directions(objectives), config.seed)
+    with connected(config.ray):
+        slots = plan_slots(config.resources)
+        console.print(f"{slots.concurrent} at a time, {slots.threads} thread(s) each\n", highlight=False)
+        view = OptunaView(config.storage.url, config.study_name, candidates.space, objectives)
+        axes = [axis.name for axis in candidates.space.axes]
+        with SweepProgress(console, config.proxy.epochs, axes) as progress:
+            driver = Driver(
+                store,
+                conditions,
+                candidates,
+                suggester,
+                view,
+                objectives,
+                progress,
+                seeds=config.seeds,
+                variants=config.variants,
+                retry_failed=config.retry_failed,
+            )
+            try:
+                folder = Path(config.runs) / config.study_name
+                return run(driver, store, config.scheduler, config.proxy.epochs, slots, folder)
+            finally:
+                driver.interrupt("the sweep was ended while it ran")
+
+
+def _conclude(config: SweepConfig, store: Store, candidates: Candidates, complete: bool, console: Console) -> int:
+    """Say what came of it and what to type next; returns the exit code."""
+    results = read_results(store, config.study_name)
+    frame = variant_frame(results.study, results.trials, results.architectures)
+    for reason, count in sorted(candidates.refused.items()):
+        console.print(f"{count} proposed points were not trained: {reason}", highlight=False)
+    files = write_report(store, config.study_name, Path(config.runs) / config.study_name / "report")
+    console.print()
+    console.print(front_table(frame, config.objectives))
+    console.print(
+        f"\nReport: {files.html}  (tables {files.variants.name}, {files.trials.name}; picture {files.front.name})"
+    )
+    for command in next_commands(results):
+        console.print(f"{command.what}\n  {command.line}", highlight=False, markup=False)
+    if not complete:
+        console.print("\nEnded early. All that finished is in the record; the same command goes on:", style="bold")
+        console.print(f"  {_command()}", highlight=False, markup=False)
+        return INTERRUPTED
+    return 0 if (frame["seeds"] > 0).any() else 1
+
+
+def _introduce(config: SweepConfig, space: Space, dataset: Dataset, console: Console) -> None:
+    console.print(f"[bold]{config.study_name}[/]: {space.about}", highlight=False)
+    splits = {"training": dataset.train, "validation": dataset.validation, "test": dataset.test}
+    sizes = ", ".join(f"{len(split):,} {name}" for name, split in splits.items())
+    console.print(
+        f"data {dataset.name}: {dataset.num_classes} classes, {sizes} images. {dataset.about}", highlight=False
+    )
+    if dataset.caution:
+        console.print(f"caution: {dataset.caution}", style="yellow", highlight=False)
+    console.print(f"record {config.storage.shown}, {config.seeds} seed(s) a variant", highlight=False, end=", ")
+
+
+def _conditions(config: SweepConfig, dataset: Dataset) -> Conditions:
+    return Conditions(
+        study=config.study_name,
+        recipe=config.recipe,
+        fidelity=config.proxy,
+        data=config.data.resolved(),
+        data_fingerprint=dataset.fingerprint,
+        channels=dataset.channels,
+        num_classes=dataset.num_classes,
+        provenance=provenance(),
+    )
+
+
+def _study(config: SweepConfig, space: Space, dataset: Dataset) -> StudyRecord:
+    data = dataset.describe()
+    data["config"].pop("cache")  # where copies lie does not make a study another
+    return StudyRecord(
+        name=config.study_name,
+        space=space.to_dict(),
+        recipe=dataclasses.asdict(config.recipe),
+        data={**data, "caution": dataset.caution},
+        fidelity=dataclasses.asdict(config.proxy),
+        objectives=config.objectives,
+        baseline_arch_id=space.base.id,
+        command=_command(),
+    )
+
+
+def _command() -> str:
+    return shlex.join(["python", "-m", "experiments.sweep", *sys.argv[1:]])
+
+
+if __name__ == "__main__":
+    run_entry_point(main)

@@ -1,0 +1,73 @@
+"""What a sweep's command line says, as one value."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from db import StorageConfig, check_name
+from experiments.candidates import Budget
+from experiments.data.config import DataConfig
+from experiments.fidelity import Fidelity
+from experiments.objectives import read_objectives
+from experiments.ray_run import RayConfig, ResourcesConfig, SchedulerConfig
+from experiments.recipe import Recipe
+from experiments.suggest import SearchConfig
+
+MOST_TRIALS = 1_000_000
+
+
+@dataclass(frozen=True)
+class SweepConfig:
+    """Everything a sweep needs to know. Raises ValueError for a value out of range."""
+
+    space: Mapping[str, Any]
+    """What Space.from_dict reads."""
+    data: DataConfig
+    proxy: Fidelity
+    recipe: Recipe
+    search: SearchConfig
+    scheduler: SchedulerConfig
+    budget: Budget
+    resources: ResourcesConfig
+    ray: RayConfig
+    storage: StorageConfig
+    objectives: tuple[str, ...]
+    """Names of metrics that the search and the front weigh against each other."""
+    study: str | None = None
+    """Name in the record; None: the space's and the data's. The same name goes on with the same sweep."""
+    trials: int | None = None
+    """Variants to train, the baseline among them; None: all of a grid, 32 otherwise."""
+    seeds: int = 2
+    """Times that each variant is trained, with seeds 0, 1, ..."""
+    seed: int = 0
+    """Seed of the suggestions."""
+    retry_failed: bool = False
+    """Whether trials that failed in an earlier run are run again."""
+    runs: str = "runs"
+    """Folder for weights and reports, below which each study has its own."""
+
+    def __post_init__(self) -> None:
+        if self.trials is not None and not 1 <= self.trials <= MOST_TRIALS:
+            raise ValueError(f"trials must be between 1 and {MOST_TRIALS:,}, got {self.trials}; write for example 32")
+        if not 1 <= self.seeds <= 1000:
+            raise ValueError(f"seeds must be between 1 and 1000, got {self.seeds}; write for example 3")
+        if self.seed < 0:
+            raise ValueError(f"seed must be 0 or above, got {self.seed}")
+        if not self.runs:
+            raise ValueError("runs must name a folder, got an empty text; write for example runs")
+        read_objectives(self.objectives)
+        check_name("study", self.study_name)
+
+    @property
+    def study_name(self) -> str:
+        """The name given, or the one made of space and data."""
+        return self.study or f"{self.space.get('name', 'space')}-{self.data.name}"
+
+    @property
+    def variants(self) -> int | None:
+        """Most variants to train; None for all that the search gives."""
+        if self.trials is None and self.search.name != "grid":
+            return 32
+        return self.trials

@@ -1,0 +1,1 @@
+"""The config group `space`: a file for each preset."""

@@ -1,0 +1,239 @@
+"""A space of networks: a base, the dimensions in which it may vary, and the rules that all must keep."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import math
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from space.base import read_base
+from space.dimension import Axis, Dimension
+from space.fields import FIELDS
+from space.rules import RULES
+from space.words import remedy, require_known
+from transxnet.arch import ArchConfig
+
+Labels = Mapping[str, str]
+"""A point of a space: the label of the choice made on each axis."""
+
+
+class IllegalVariant(ValueError):
+    """A point of the space whose network cannot be built, or breaks a rule of the space."""
+
+
+@dataclass(frozen=True)
+class Ineffective:
+    """Choices on one axis that all build the same network, the other axes being at the baseline."""
+
+    axis: str
+    labels: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Space:
+    """All variants of a base. Raises ValueError where its parts do not fit or the base is not in it."""
+
+    name: str
+    about: str
+    """The question that the space asks, in a sentence or two."""
+    base: ArchConfig
+    """The network that each point starts from; itself a point, the baseline."""
+    base_name: str
+    dimensions: tuple[Dimension, ...]
+    rules: tuple[str, ...] = ()
+    """Names in RULES that every network must keep, beyond being buildable."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "dimensions", tuple(self.dimensions))
+        object.__setattr__(self, "rules", tuple(self.rules))
+        if not self.dimensions:
+            raise ValueError(f"a space needs at least one dimension, got none in {self.name}; add one to dimensions")
+        _require_once("field", [dimension.field for dimension in self.dimensions])
+        _require_once("dimension", [dimension.name for dimension in self.dimensions])
+        for rule in self.rules:
+            require_known(rule, RULES, "rule")
+        try:
+            self.build(self.baseline)
+        except IllegalVariant as error:
+            raise ValueError(f"the base must be in its own space, but it breaks {error}; drop the rule") from error
+
+    @cached_property
+    def axes(self) -> tuple[Axis, ...]:
+        """The choices that a variant makes, in the order of the dimensions and stages."""
+        return tuple(axis for dimension in self.dimensions for axis in dimension.axes)
+
+    @property
+    def size(self) -> int:
+        """Number of points, illegal ones included."""
+        return math.prod(len(axis.labels) for axis in self.axes)
+
+    @cached_property
+    def baseline(self) -> Labels:
+        """The point that builds the base."""
+        return {axis.name: _label_in(axis, self.base) for axis in self.axes}
+
+    def build(self, labels: Labels) -> ArchConfig:
+        """The network at a point.
+
+        Raises IllegalVariant if it cannot be built or breaks a rule, plain ValueError if `labels` is none.
+        """
+        arch = self._build_unruled(labels)
+        for name in self.rules:
+            if not RULES[name].holds(arch):
+                raise IllegalVariant(f"rule {name} of space {self.name}: {RULES[name].sentence}")
+        return arch
+
+    def points(self) -> Iterator[dict[str, str]]:
+        """Every point, illegal ones included, the last axis changing fastest."""
+        names = [axis.name for axis in self.axes]
+        for labels in itertools.product(*(axis.labels for axis in self.axes)):
+            yield dict(zip(names, labels, strict=True))
+
+    def sample(self, rng: np.random.Generator) -> dict[str, str]:
+        """A point drawn uniformly from all points, illegal ones included."""
+        drawn = rng.integers(self._counts).tolist()
+        return {axis.name: axis.labels[index] for axis, index in zip(self.axes, drawn, strict=True)}
+
+    def ineffective(self) -> tuple[Ineffective, ...]:
+        """Choices that change nothing in the network: axis by axis, the other axes being at the baseline."""
+        found = []
+        for axis in self.axes:
+            labels_by_id = defaultdict(list)
+            for label in axis.labels:
+                try:
+                    labels_by_id[self.build({**self.baseline, axis.name: label}).id].append(label)
+                except IllegalVariant:
+                    continue
+            found += [Ineffective(axis.name, tuple(labels)) for labels in labels_by_id.values() if len(labels) > 1]
+        return tuple(found)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain lists, numbers and words, ready for JSON; `from_dict` is the inverse."""
+        return {
+            "name": self.name,
+            "about": self.about,
+            "base": self.base.to_dict(),
+            "base_name": self.base_name,
+            "dimensions": [dimension.to_dict() for dimension in self.dimensions],
+            "rules": list(self.rules),
+        }
+
+    @classmethod
+    def from_dict(cls, plain: Mapping[str, Any]) -> Space:
+        """The space that `to_dict` or a YAML file described; raises ValueError for an unknown or missing key.
+
+        `base` is whatever `read_base` reads; `dimensions` a list, or a mapping of name to the rest.
+        """
+        if not isinstance(plain, Mapping):
+            raise ValueError(f"a space must be a mapping with keys name, about, base, dimensions, got {plain!r}")
+        for key in plain:
+            require_known(key, [field.name for field in dataclasses.fields(cls)], "key in space")
+        for key in ("name", "about", "base", "dimensions"):
+            if plain.get(key) is None:
+                raise ValueError(f"a space must have the key {key}, got none; add {key}: ...")
+        base, base_name = read_base(plain["base"])
+        return cls(
+            name=str(plain["name"]),
+            about=" ".join(str(plain["about"]).split()),
+            base=base,
+            base_name=plain.get("base_name") or base_name,
+            dimensions=_read_dimensions(plain["dimensions"]),
+            rules=_read_rules(plain.get("rules") or []),
+        )
+
+    @cached_property
+    def _counts(self) -> np.ndarray[Any, np.dtype[np.int64]]:
+        return np.array([len(axis.labels) for axis in self.axes])
+
+    def _build_unruled(self, labels: Labels) -> ArchConfig:
+        """The network at a point, whether or not it keeps the rules."""
+        whole, by_stage = self._changes(labels)
+        stages = []
+        for number, (stage, changes) in enumerate(zip(self.base.stages, by_stage, strict=True), start=1):
+            try:
+                stages.append(dataclasses.replace(stage, **changes))
+            except ValueError as error:
+                raise IllegalVariant(f"stage {number}: {error}") from error
+        try:
+            return dataclasses.replace(self.base, stages=tuple(stages), **whole)
+        except ValueError as error:
+            raise IllegalVariant(str(error)) from error
+
+    def _changes(self, labels: Labels) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+        """What a point sets: fields of the whole network, and fields of each of the four stages."""
+        if len(labels) != len(self.axes):
+            raise self._not_a_point(labels)
+        whole: dict[str, Any] = {}
+        stages: list[dict[str, Any]] = [{} for _ in self.base.stages]
+        for axis in self.axes:
+            try:
+                value = axis.choices[labels[axis.name]]
+            except KeyError:
+                raise self._not_a_point(labels) from None
+            if axis.stage is not None:
+                stages[axis.stage][axis.field] = value
+            elif FIELDS[axis.field].per_stage:
+                for stage, part in zip(stages, value, strict=True):
+                    stage[axis.field] = part
+            else:
+                whole[axis.field] = value
+        return whole, stages
+
+    def _not_a_point(self, labels: Labels) -> ValueError:
+        """Why `labels` is not a point of this space."""
+        axes = {axis.name: axis for axis in self.axes}
+        for name, label in labels.items():
+            if name not in axes:
+                return ValueError(f"unknown axis {name!r} of space {self.name}; {remedy(name, axes)}")
+            if label not in axes[name].labels:
+                known = axes[name].labels
+                return ValueError(f"unknown choice {label!r} for {name}; {remedy(str(label), known)}")
+        missing = ", ".join(name for name in axes if name not in labels)
+        return ValueError(f"a variant must choose on every axis of space {self.name}, got none for {missing}; add it")
+
+
+def _label_in(axis: Axis, arch: ArchConfig) -> str:
+    """The label of an architecture's own value; raises ValueError if it is not among the choices."""
+    field = FIELDS[axis.field]
+    if axis.stage is not None:
+        value = getattr(arch.stages[axis.stage], axis.field)
+    else:
+        value = arch.column(axis.field) if field.per_stage else getattr(arch, axis.field)
+    if value not in axis.values:
+        four = axis.stage is None and field.per_stage
+        label = field.label_four(value) if four else field.kind.label(value)
+        raise ValueError(
+            f"a space must hold its base, with which its variants are compared; {axis.name} has the choices "
+            f"{', '.join(axis.labels)} but the base has {label}; add the base's value to the choices"
+        )
+    return axis.labels[axis.values.index(value)]
+
+
+def _require_once(what: str, names: list[str]) -> None:
+    doubles = [name for name, count in Counter(names).items() if count > 1]
+    if doubles:
+        raise ValueError(f"two dimensions must not have one {what}, got {doubles[0]} twice; merge or drop one")
+
+
+def _read_dimensions(plain: Any) -> tuple[Dimension, ...]:
+    if isinstance(plain, Mapping):
+        for name, rest in plain.items():
+            if not isinstance(rest, Mapping):
+                raise ValueError(f"dimension {name} must be a mapping with keys field, vary, choices, got {rest!r}")
+        plain = [{"name": name, **rest} for name, rest in plain.items()]
+    if not isinstance(plain, list | tuple):
+        raise ValueError(f"dimensions must be a list or a mapping of name to dimension, got {plain!r}")
+    return tuple(Dimension.from_dict(dimension) for dimension in plain)
+
+
+def _read_rules(plain: Any) -> tuple[str, ...]:
+    if not isinstance(plain, list | tuple):
+        raise ValueError(f"rules must be a list of names, got {plain!r}; write for example [{next(iter(RULES))}]")
+    return tuple(plain)
