@@ -57,8 +57,8 @@ class Candidates:
     budget: Budget
     refused: Counter[str] = field(default_factory=Counter)
     """Points refused, by reason."""
-    taken: set[str] = field(default_factory=set)
-    """Ids of the variants that were given out."""
+    taken: dict[str, dict[str, str]] = field(default_factory=dict)
+    """Labels of the variants that were given out, by id."""
 
     def take(self, labels: dict[str, str]) -> Variant | None:
         """The variant at a point, or None if it is illegal, too expensive or was taken before."""
@@ -66,7 +66,8 @@ class Candidates:
         if isinstance(variant, str):
             self.refused[variant] += 1
             return None
-        self.taken.add(variant.id)
+        if variant is not None:
+            self.taken[variant.id] = variant.labels
         return variant
 
     def admits(self, labels: dict[str, str]) -> bool:
@@ -77,7 +78,7 @@ class Candidates:
         """The space's baseline, whatever it costs: all others are compared with it."""
         labels = dict(self.space.baseline)
         arch = self.space.build(labels)
-        self.taken.add(arch.id)
+        self.taken[arch.id] = labels
         return Variant(labels, arch, estimate(arch))
 
     def untaken(self) -> Iterator[Variant]:
@@ -86,12 +87,13 @@ class Candidates:
             if (variant := self.take(labels)) is not None:
                 yield variant
 
-    def _variant(self, labels: dict[str, str]) -> Variant | str:
+    def _variant(self, labels: dict[str, str]) -> Variant | str | None:
+        """The variant, why it is refused, or None for a point that was given out itself."""
         try:
             arch = self.space.build(labels)
         except IllegalVariant:
             return "illegal"
-        if arch.id in self.taken:
-            return "the same network as another"
+        if (before := self.taken.get(arch.id)) is not None:
+            return None if before == labels else "the same network as another"
         cost = estimate(arch)
         return self.budget.refusal(cost) or Variant(labels, arch, cost)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections import defaultdict, deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -58,6 +58,10 @@ class Listener(Protocol):
 
     def planned(self, trials: int) -> None:
         """How many trials there will be in all."""
+        ...
+
+    def known(self, trials: Sequence[TrialRecord]) -> None:
+        """What earlier runs finished."""
         ...
 
     def started(self, trial: TrialRecord) -> None:
@@ -160,19 +164,23 @@ class Driver:
             else:
                 assert trial.id is not None
                 self._retries[trial.arch_id, trial.seed] = trial.id
-        self._candidates.taken.update(earlier)
-        self._enqueue([baseline, *earlier.values()])
-        for variant in list(self._variants.values()):
+        self._candidates.taken.update({id: variant.labels for id, variant in earlier.items()})
+        known = [baseline, *earlier.values()]
+        for variant in known:
             self._show_finished(variant)
+        self._listener.known([trial for by_seed in self._results.values() for trial in by_seed.values()])
+        self._enqueue([*known, *self._suggested(self._limit - len(known))])
 
     def _suggest(self) -> bool:
-        room = self._limit - len(self._variants)
-        if room < 1:
-            return False
-        # A suggester may give all it has at once: what goes beyond the limit is left for a longer sweep.
-        variants = self._suggester.suggest()
-        self._enqueue(variants if len(variants) <= room else variants[: int(room)])
+        self._enqueue(self._suggested(self._limit - len(self._variants)))
         return bool(self._queue)
+
+    def _suggested(self, room: float) -> list[Variant]:
+        """New variants, at most `room`; what goes beyond is left for a longer sweep."""
+        if room < 1:
+            return []
+        variants = self._suggester.suggest()
+        return variants if len(variants) <= room else variants[: int(room)]
 
     def _enqueue(self, variants: list[Variant]) -> None:
         self._variants.update({variant.id: variant for variant in variants})

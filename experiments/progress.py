@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from types import TracebackType
 
 from rich.console import Console
@@ -51,11 +52,13 @@ class SweepProgress:
         self._planned = trials
         self._refresh()
 
-    def known(self, trials: int) -> None:
-        """How many of them earlier runs finished."""
-        self._done += trials
-        self._epochs_done += trials * self._epochs
-        self._reused_epochs += trials * self._epochs
+    def known(self, trials: Sequence[TrialRecord]) -> None:
+        """What earlier runs finished."""
+        for trial in trials:
+            self._done += 1
+            self._count(trial, trained=False)
+        if trials:
+            self._console.print(f"{len(trials)} trials are in the record already", highlight=False)
         self._refresh()
 
     def started(self, trial: TrialRecord) -> None:
@@ -74,13 +77,15 @@ class SweepProgress:
         assert trial.id is not None
         self._running.pop(trial.id, None)
         self._done += 1
-        self._epochs_done += self._epochs
-        if trial.reused_from is not None:
-            self._reused_epochs += self._epochs
-        if trial.val_accuracy is not None:
-            self._best = max(self._best or 0.0, trial.val_accuracy)
+        self._count(trial, trained=trial.reused_from is None)
         self._console.print(self._line(trial, variant), highlight=False)
         self._refresh()
+
+    def _count(self, trial: TrialRecord, *, trained: bool) -> None:
+        self._epochs_done += self._epochs
+        self._reused_epochs += 0 if trained else self._epochs
+        if trial.val_accuracy is not None:
+            self._best = max(self._best or 0.0, trial.val_accuracy)
 
     def _line(self, trial: TrialRecord, variant: Variant) -> str:
         name = ", ".join(f"{axis} {variant.labels[axis]}" for axis in self._varying)

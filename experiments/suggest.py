@@ -46,10 +46,12 @@ class Grid:
                 f"write search=tpe trials=64, or choose a smaller space"
             )
         self._candidates = candidates
+        self._given = False
 
     def suggest(self) -> list[Variant]:
-        """All that is left."""
-        return list(self._candidates.untaken())
+        """All that is left, the first time; nothing thereafter."""
+        left, self._given = ([] if self._given else list(self._candidates.untaken())), True
+        return left
 
     def learn(self, labels: Mapping[str, str], values: Values) -> None:
         """A grid has nothing to learn."""

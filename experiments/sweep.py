@@ -8,8 +8,13 @@ import shlex
 import sys
 from pathlib import Path
 
-# Before Ray is imported: under `uv run` it would build a second environment for its workers.
-os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
+# What Ray reads from the environment when it is imported.
+os.environ |= {
+    "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",  # under `uv run` it would build a second environment for its workers
+    "RAY_AIR_NEW_OUTPUT": "0",  # the progress display is ours
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # so is the record
+    "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
+}
 
 import hydra
 from omegaconf import DictConfig

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
 import os
 import subprocess
 import sys
@@ -239,14 +238,22 @@ def test_a_kill_half_way_leaves_no_cache(tmp_path: Path, monkeypatch: pytest.Mon
 
 def test_processes_that_make_a_cache_at_once_get_the_same_data(tmp_path: Path) -> None:
     write_npz(tmp_path / "own.npz", count=400)
-    with multiprocessing.get_context("spawn").Pool(4) as pool:
-        fingerprints = pool.map(_fingerprint_of_own, [str(tmp_path)] * 8)
-    assert len(set(fingerprints)) == 1
+    code = (
+        "import sys; from experiments.data.config import DataConfig; from experiments.data.load import load_dataset; "
+        "sys.stdin.read(); "  # all have imported before any begins
+        "print(load_dataset(DataConfig('npz', sys.argv[1] + '/own.npz', sys.argv[1] + '/cache'), 8).fingerprint)"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path)]
+    runs = [
+        subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(4)
+    ]
+    for run in runs:
+        assert run.stdin is not None
+        run.stdin.close()
+        run.stdin = None
+    fingerprints = {run.communicate(timeout=60)[0].strip() for run in runs}
+    assert fingerprints == {open_own(tmp_path).fingerprint}
     assert len(kept_folders(tmp_path)) == 1
-
-
-def _fingerprint_of_own(tmp_path: str) -> str:
-    return open_own(Path(tmp_path)).fingerprint
 
 
 def test_a_cache_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:

@@ -28,10 +28,10 @@ def test_images_of_the_right_size_are_not_resampled() -> None:
     assert np.array_equal(resize_images(images, 9), images)
 
 
-def test_resizing_keeps_the_centre_square() -> None:
-    images = np.zeros((1, 1, 10, 30), np.uint8)
-    images[..., 10:20] = 200
-    assert resize_images(images, 5).tolist() == np.full((1, 1, 5, 5), 200).tolist()
+def test_resizing_is_that_of_the_short_side_with_a_centre_crop() -> None:
+    image = np.random.default_rng(0).integers(0, 256, (10, 30), np.uint8)
+    whole = np.asarray(Image.fromarray(image).resize((15, 5), Image.Resampling.BILINEAR))
+    assert np.array_equal(resize_images(image[None, None], 5)[0, 0], whole[:, 5:10])
 
 
 # npz

@@ -9,7 +9,7 @@ from experiments.data.parts import Images
 
 
 def resize_square(image: Image.Image, size: int) -> Image.Image:
-    """The centre square of the image at `size` px, bilinear and antialiased; untouched at that size."""
+    """The image with its short side at `size` px, then its centre crop: bilinear, antialiased, no-op at that size."""
     if image.size == (size, size):
         return image
     width, height = image.size
