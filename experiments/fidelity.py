@@ -15,13 +15,13 @@ class Fidelity:
 
     image_size: int = 32
     """Pixels a side of the images trained on."""
-    stem_stride: int = 2
-    """Stride of the stem; small images need more positions than the target's stride of 4 leaves them."""
-    width_scale: float = 0.25
+    stem_stride: int = 4
+    """Stride of the stem: on small images a smaller stride than the target's leaves more positions to mix."""
+    width_scale: float = 0.167
     """Factor on the stages' widths; the nearest legal width is taken."""
-    depth_scale: float = 0.34
+    depth_scale: float = 0.2
     """Factor on the stages' depths, rounded, at least one block."""
-    data_share: float = 1.0
+    data_share: float = 0.4
     """Share of the training images, the same share of each class."""
     epochs: int = 8
 

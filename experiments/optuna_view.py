@@ -10,6 +10,7 @@ from optuna.trial import TrialState as OptunaState
 
 from analysis.metrics import Metric
 from db import TrialState
+from db.urls import is_sqlite, parse_url
 from experiments.candidates import Variant
 from experiments.objectives import directions
 from experiments.suggest import distributions
@@ -25,16 +26,21 @@ STATES = {
 ARCH_ID = "arch_id"
 
 
+def open_optuna(url: str) -> optuna.storages.RDBStorage:
+    """Optuna's tables in the record's database; on SQLite as patient with other writers as the store is."""
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    database = parse_url(url)
+    engine = {"connect_args": {"timeout": 30}} if is_sqlite(database) else {}
+    return optuna.storages.RDBStorage(database.render_as_string(hide_password=False), engine_kwargs=engine)
+
+
 class OptunaView:
     """One Optuna trial for each variant: its labels as parameters, its mean over seeds as values."""
 
     def __init__(self, url: str, study: str, space: Space, objectives: Sequence[Metric]) -> None:
-        optuna.logging.set_verbosity(optuna.logging.ERROR)
-        self._objectives = objectives
         self._distributions = distributions(space)
-        engine = {"connect_args": {"timeout": 30}} if url.startswith("sqlite") else {}
         self._study = optuna.create_study(
-            storage=optuna.storages.RDBStorage(url, engine_kwargs=engine),
+            storage=open_optuna(url),
             study_name=study,
             directions=directions(objectives),
             load_if_exists=True,

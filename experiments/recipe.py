@@ -9,7 +9,7 @@ from dataclasses import dataclass
 class Recipe:
     """Shared by all trials of a study. Raises ValueError for a value out of range."""
 
-    learning_rate: float = 2e-3
+    learning_rate: float = 3e-3
     """AdamW's peak learning rate."""
     min_learning_rate: float = 1e-5
     """Where the cosine ends."""

@@ -33,7 +33,7 @@ class TrialSpec:
         decides = {
             "arch": self.arch.id,
             "recipe": dataclasses.asdict(self.recipe),
-            "data": self.data_fingerprint,
+            "data": [self.data.name, self.data_fingerprint],  # the name decides whether images may be mirrored
             "data_share": self.fidelity.data_share,
             "epochs": self.fidelity.epochs,
             "seed": self.seed,

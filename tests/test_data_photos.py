@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -71,7 +73,7 @@ def test_colour_does_not_answer_but_texture_does(dataset: Dataset) -> None:
     assert _accuracy(dataset, _texture, LinearDiscriminantAnalysis()) > 0.4
 
 
-def _accuracy(dataset: Dataset, features: object, model: object) -> float:
+def _accuracy(dataset: Dataset, features: Callable[[NDArray[np.uint8]], Features], model: Any) -> float:
     train, test = (Split(split.images[::2], split.labels[::2]) for split in (dataset.train, dataset.test))
     model.fit(features(train.images), train.labels)
     return float(model.score(features(test.images), test.labels))

@@ -1,0 +1,121 @@
+"""The weights that a trial ended with: found, checked against the record, measured on the test split."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file
+
+from db import ArtifactRecord, Json, Store, TrialRecord
+from experiments.data.config import DataConfig
+from experiments.data.load import Dataset, load_dataset
+from experiments.spec import TrialSpec
+from experiments.training import Training
+from experiments.weights import WEIGHTS, sha256
+
+VALIDATION_TOLERANCE = 0.01
+"""Largest difference to the recorded accuracy: a GPU's bfloat16 trial is checked in float32, a CPU's is equal."""
+
+
+@dataclass(frozen=True)
+class TrialWeights:
+    """A trained network as its trial left it."""
+
+    trial: TrialRecord
+    spec: TrialSpec
+    file: Path
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What weights achieve, measured now; accuracies of 0 to 1."""
+
+    val_accuracy: float
+    recorded: float
+    """Validation accuracy in the record."""
+    test_accuracy: float
+    test_images: int
+
+    def sentences(self) -> tuple[str, ...]:
+        """What was checked, for people."""
+        return (
+            "Reloaded by timm it gives the trial's logits, bit for bit.",
+            f"Validation accuracy {100 * self.val_accuracy:.2f} %, in the record {100 * self.recorded:.2f} %.",
+            f"Test accuracy {100 * self.test_accuracy:.2f} % of {self.test_images:,} images that chose nothing.",
+        )
+
+
+def choose_trial(trials: Sequence[TrialRecord], seed: int | None) -> TrialRecord:
+    """The trial of a seed, or the most accurate on the validation split; raises ValueError for an unknown seed."""
+    if seed is None:
+        return max(trials, key=lambda trial: trial.val_accuracy or 0.0)
+    for trial in trials:
+        if trial.seed == seed:
+            return trial
+    raise ValueError(
+        f"seed must be one of the variant's complete trials, got {seed}; there are {[trial.seed for trial in trials]}"
+    )
+
+
+def find_weights(store: Store, trial: TrialRecord) -> ArtifactRecord:
+    """The weights of a trial, or of the one whose result it took; raises ValueError if they are gone or changed."""
+    original = store.find_complete(trial.spec_key) or trial
+    for artifact in store.artifacts(original.study):
+        if artifact.trial_id == original.id and artifact.kind == WEIGHTS:
+            _require_whole(artifact)
+            return artifact
+    raise ValueError(f"trial {original.id} of study {original.study} has no weights in the record; run it again")
+
+
+def open_data(data: Json, cache: str, image_size: int) -> Dataset:
+    """The data of a study; raises ValueError if they are not the same any more."""
+    dataset = load_dataset(DataConfig(**data["config"], cache=cache), image_size)
+    if dataset.fingerprint != data["fingerprint"]:
+        raise ValueError(
+            f"the data {dataset.name} must be those of the study (fingerprint {data['fingerprint']}), got "
+            f"{dataset.fingerprint}; put the old data back"
+        )
+    return dataset
+
+
+def measure(weights: TrialWeights, reloaded: torch.nn.Module) -> Measured:
+    """Accuracies of a network that was reloaded from an export.
+
+    Raises ValueError unless it gives the same logits as the trial's weights in the network of the trial's spec,
+    and the validation accuracy of the record.
+    """
+    training = Training(weights.spec, torch.device("cpu"))
+    training.model.load_state_dict(load_file(weights.file))
+    logits = _logits(training, training.model)
+    if not torch.equal(logits, _logits(training, reloaded)):
+        raise ValueError(f"the reloaded network must give the logits of trial {weights.trial.id}, but gives others")
+    accuracy = training.evaluate(training.dataset.validation)[1]
+    recorded = weights.trial.val_accuracy or 0.0
+    if abs(accuracy - recorded) > VALIDATION_TOLERANCE:
+        raise ValueError(
+            f"the weights of trial {weights.trial.id} must have its recorded validation accuracy {recorded:.4f}, "
+            f"got {accuracy:.4f}; the file {weights.file} is not what the trial left"
+        )
+    test = training.evaluate(training.dataset.test)[1]
+    return Measured(accuracy, recorded, test, len(training.dataset.test))
+
+
+@torch.no_grad()
+def _logits(training: Training, model: torch.nn.Module) -> torch.Tensor:
+    images = torch.from_numpy(training.dataset.test.images[:64].copy()).float() / 255
+    # The layout of the trial: another one adds up in another order.
+    model = model.eval().to(memory_format=torch.channels_last)
+    logits: torch.Tensor = model(images.to(memory_format=torch.channels_last))
+    return logits
+
+
+def _require_whole(artifact: ArtifactRecord) -> None:
+    path = Path(artifact.path)
+    if not path.is_file():
+        raise ValueError(f"the weights of trial {artifact.trial_id} must be at {path}, but that file is gone")
+    if sha256(path) != artifact.sha256:
+        raise ValueError(f"the weights of trial {artifact.trial_id} at {path} were changed after the trial ended")
