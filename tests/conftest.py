@@ -1,14 +1,22 @@
-"""What all tests share: one thread for torch, and a small architecture."""
+"""What all tests share: one thread for torch, one Ray, and a small architecture."""
 
 from __future__ import annotations
 
+import logging
 import os
+from collections.abc import Iterator
 
 import pytest
 
 # Before torch comes: two processes of the suite must not fight for the cores.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
-os.environ["RAY_ENABLE_UV_RUN_RUNTIME_ENV"] = "0"
+# What experiments/sweep.py sets: Ray reads it when it is imported, perhaps before the sweep is.
+os.environ |= {
+    "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
+    "RAY_AIR_NEW_OUTPUT": "0",
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
+}
 
 from transxnet.arch import ArchConfig, StageConfig
 
@@ -19,3 +27,13 @@ def small_arch() -> ArchConfig:
     columns = zip([1, 1, 2, 1], [8, 16, 16, 32], [1, 2, 2, 4], [8, 4, 2, 1], strict=True)
     stages = tuple(StageConfig(depth=d, width=w, heads=h, osr_stride=s) for d, w, h, s in columns)
     return ArchConfig(stages=stages, image_size=(32, 32), num_classes=5)
+
+
+@pytest.fixture(scope="session")
+def shared_ray() -> Iterator[None]:
+    """Ray with two CPUs, started once for all tests that run sweeps in this process."""
+    import ray
+
+    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
+    yield
+    ray.shutdown()

@@ -1,0 +1,77 @@
+"""A small study whose trials are really trained, in this process, without Ray."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+
+from db import EpochRecord, Provenance, Store, StudyRecord, TrialRecord
+from experiments.candidates import Budget, Candidates
+from experiments.data.config import DataConfig
+from experiments.data.load import load_dataset
+from experiments.driver import Conditions, Driver, architecture_record
+from experiments.fidelity import Fidelity
+from experiments.objectives import directions, read_objectives
+from experiments.optuna_view import OptunaView
+from experiments.recipe import Recipe
+from experiments.suggest import SearchConfig, make_suggester
+from experiments.training import Training
+from experiments.weights import keep_weights
+from space.presets import load_preset
+
+STUDY = "tiny"
+OBJECTIVES = ("accuracy", "gmacs")
+
+
+class Silent:
+    """A listener that shows nothing."""
+
+    def planned(self, trials: int) -> None: ...
+    def known(self, trials: list[TrialRecord]) -> None: ...
+    def started(self, trial: TrialRecord) -> None: ...
+    def epoch(self, epoch: EpochRecord) -> None: ...
+    def ended(self, trial: TrialRecord, variant: object) -> None: ...
+
+
+def train_study(folder: Path) -> str:
+    """Train two variants of tiny_demo on digits, one epoch each; returns the database's URL."""
+    torch.set_num_threads(1)
+    url = f"sqlite:///{folder / 'sweeps.db'}"
+    space = load_preset("tiny_demo")
+    fidelity = Fidelity(image_size=16, width_scale=0.5, depth_scale=0.5, data_share=0.5, epochs=1)
+    dataset = load_dataset(DataConfig("digits", cache=str(folder / "cache")), 16)
+    data = dataset.describe()
+    data["config"].pop("cache")
+    recipe, objectives = Recipe(batch_size=32), read_objectives(OBJECTIVES)
+    provenance = Provenance("test", {}, {})
+    conditions = Conditions(
+        STUDY, recipe, fidelity, dataset.config, dataset.fingerprint, dataset.channels, dataset.num_classes, provenance
+    )
+    with Store.open(url) as store:
+        store.add_architectures([architecture_record(space.base)])
+        store.add_study(
+            StudyRecord(
+                name=STUDY,
+                space=space.to_dict(),
+                recipe=recipe.__dict__,
+                data={**data, "caution": dataset.caution},
+                fidelity=fidelity.__dict__,
+                objectives=OBJECTIVES,
+                baseline_arch_id=space.base.id,
+                command="python -m experiments.sweep space=tiny_demo",
+            )
+        )
+        candidates = Candidates(space, Budget())
+        suggester = make_suggester(SearchConfig("grid"), candidates, directions(objectives), 0)
+        view = OptunaView(url, STUDY, space, objectives)
+        driver = Driver(store, conditions, candidates, suggester, view, objectives, Silent(), seeds=2, variants=2)
+        while (job := driver.next_job()) is not None:
+            training = Training(job.spec)
+            driver.take_epoch(job.trial_id, training.run_epoch().to_dict())
+            file = folder / "model.safetensors"
+            save_file({name: value.contiguous() for name, value in training.model.state_dict().items()}, file)
+            store.add_artifact(keep_weights(job.trial_id, file, folder / "weights"))
+            driver.take_end(job.trial_id)
+    return url

@@ -1,0 +1,77 @@
+"""optuna-dashboard serves the record's sweeps, on this machine alone."""
+
+import json
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+
+import pytest
+from inline_sweep import STUDY, train_study
+
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory):
+    return train_study(tmp_path_factory.mktemp("dashboard"))
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def start(*words):
+    command = [sys.executable, "-W", "ignore", "-m", "experiments.dashboard", *words]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def get(port, path):
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as answer:
+        return json.load(answer)
+
+
+def wait_for(port, process):
+    for _ in range(240):
+        try:
+            return get(port, "/api/studies")["study_summaries"]
+        except OSError:
+            assert process.poll() is None, process.communicate()
+            time.sleep(0.25)
+    raise AssertionError("the dashboard did not answer within a minute")
+
+
+def test_the_sweep_is_shown_with_readable_parameters_objectives_and_costs(url):
+    port = free_port()
+    process = start(f"storage.url={url}", f"port={port}")
+    try:
+        (study,) = wait_for(port, process)
+        assert study["study_name"] == STUDY
+        assert study["directions"] == ["maximize", "minimize"]
+        trials = get(port, f"/api/studies/{study['study_id']}?after=0")["trials"]
+        assert [trial["state"] for trial in trials] == ["Complete", "Complete"]
+        assert {p["name"] for p in trials[0]["params"]} == {"idconv_groups", "ffn_kernels"}
+        assert len(trials[0]["values"]) == 2
+        attributes = {a["key"] for a in trials[0]["user_attrs"]}
+        assert {"arch_id", "gmacs", "params_m", "val_accuracy_seed0"} <= attributes
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=30)
+
+
+def test_a_taken_port_and_a_missing_record_end_with_one_line(url, tmp_path):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        busy = start(f"storage.url={url}", f"port={port}")
+        missing = start(f"storage.url=sqlite:///{tmp_path}/none.db", f"port={port}")
+        errors = [process.communicate(timeout=90)[1].splitlines() for process in (busy, missing)]
+    assert [busy.returncode, missing.returncode] == [2, 2]
+    assert "choose another with port=" in errors[0][-1]
+    assert errors[1] == [
+        f"error: no database of sweeps at sqlite:///{tmp_path}/none.db: run a sweep first, or name it with storage.url="
+    ]
+    assert not list(tmp_path.iterdir())
