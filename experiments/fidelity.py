@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+import math
 from dataclasses import dataclass
 
 from transxnet.arch import ArchConfig, StageConfig
@@ -21,7 +21,7 @@ class Fidelity:
     """Factor on the stages' widths; the nearest legal width is taken."""
     depth_scale: float = 0.2
     """Factor on the stages' depths, rounded, at least one block."""
-    data_share: float = 0.4
+    data_share: float = 0.35
     """Share of the training images, the same share of each class."""
     epochs: int = 8
 
@@ -63,12 +63,9 @@ def _scaled(stage: StageConfig, fidelity: Fidelity) -> StageConfig:
     )
 
 
-def _nearest_first(wanted: float, reach: int) -> Iterator[int]:
-    first = max(round(wanted), 1)
-    for distance in range(reach + 1):
-        yield first + distance
-        if 0 < distance < first:
-            yield first - distance
+def _nearest_first(wanted: float, reach: int) -> list[int]:
+    """Widths up to `reach` beyond the wanted one, the nearest first, of two equally near ones the wider."""
+    return sorted(range(1, math.ceil(wanted) + reach + 1), key=lambda width: (abs(width - wanted), -width))
 
 
 def _require(holds: bool, name: str, rule: str, value: float) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -45,7 +46,9 @@ class OptunaView:
             directions=directions(objectives),
             load_if_exists=True,
         )
-        self._study.set_metric_names([metric.column for metric in objectives])
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            self._study.set_metric_names([metric.column for metric in objectives])
         self._numbers: dict[str, int] = {}
         self._close_open_trials()
 

@@ -16,7 +16,9 @@ from space import Space
 ENUMERABLE = 50_000
 """Up to so many points a space is searched exhaustively when proposals repeat themselves."""
 ATTEMPTS = 1_000
-"""Proposals in a row that may be refused before a suggester gives up proposing."""
+"""Random points in a row that may be refused before a suggester looks at the whole space."""
+PROPOSALS = 10
+"""Proposals of a model in a row that may be refused, before chance takes its place: it tends to repeat itself."""
 
 Values = tuple[float, ...]
 Distributions = dict[str, optuna.distributions.BaseDistribution]
@@ -66,9 +68,6 @@ class Random:
 
     def suggest(self) -> list[Variant]:
         """One variant."""
-        for _ in range(ATTEMPTS):
-            if variant := self._candidates.take(dict(self._candidates.space.sample(self._rng))):
-                return [variant]
         return any_untaken(self._candidates, self._rng)
 
     def learn(self, labels: Mapping[str, str], values: Values) -> None:
@@ -78,7 +77,7 @@ class Random:
 class Model:
     """Points that one of Optuna's samplers proposes, by ask and tell on a study in memory.
 
-    Refused proposals are told to that study as failed, which its samplers ignore; the record never sees them.
+    The record never sees that study, nor what was refused.
     """
 
     def __init__(
@@ -87,23 +86,36 @@ class Model:
         self._candidates = candidates
         self._rng = np.random.default_rng(seed)
         self._distributions = distributions(candidates.space)
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
         self._study = optuna.create_study(sampler=sampler, directions=directions)
+        self._asked: dict[str, optuna.Trial] = {}  # what was given out, by its labels
+        self._refused: set[str] = set()
 
     def suggest(self) -> list[Variant]:
-        """One variant."""
-        for _ in range(ATTEMPTS):
+        """One variant: the model's, or any if all that the model proposes is refused."""
+        for _ in range(PROPOSALS):
             trial = self._study.ask(self._distributions)
             if variant := self._candidates.take(dict(trial.params)):
-                self._study.tell(trial, state=optuna.trial.TrialState.FAIL)  # its result comes by `learn`
+                self._asked[_key(variant.labels)] = trial
                 return [variant]
-            self._study.tell(trial, state=optuna.trial.TrialState.FAIL)
+            self._refuse(trial)
         return any_untaken(self._candidates, self._rng)
 
     def learn(self, labels: Mapping[str, str], values: Values) -> None:
         """Add a result to what the sampler models."""
-        self._study.add_trial(
-            optuna.trial.create_trial(params=dict(labels), distributions=self._distributions, values=list(values))
-        )
+        trial = self._asked.pop(_key(labels), None)
+        if trial is None:  # not proposed by the sampler
+            self._study.enqueue_trial(dict(labels))
+            trial = self._study.ask(self._distributions)
+            _ = trial.relative_params  # has nsga2 note the trial's generation, without which it would not count
+        self._study.tell(trial, list(values))
+
+    def _refuse(self, trial: optuna.Trial) -> None:
+        """Illegal or too expensive is told once, as pruned, so that tpe keeps away; what is taken, as failed."""
+        key, taken = _key(trial.params), trial.params in self._candidates.taken.values()
+        state = optuna.trial.TrialState.FAIL if taken or key in self._refused else optuna.trial.TrialState.PRUNED
+        self._refused.add(key)
+        self._study.tell(trial, state=state)
 
 
 @dataclass(frozen=True)
@@ -155,7 +167,10 @@ def distributions(space: Space) -> Distributions:
 
 
 def any_untaken(candidates: Candidates, rng: np.random.Generator) -> list[Variant]:
-    """A variant drawn from those that are left, if the space is small enough to look at all of it."""
+    """A variant drawn from those that are left; none if there are none, or too few to be met in a huge space."""
+    for _ in range(ATTEMPTS):
+        if variant := candidates.take(candidates.space.sample(rng)):
+            return [variant]
     if candidates.space.size > ENUMERABLE:
         return []
     left = [labels for labels in candidates.space.points() if candidates.admits(labels)]
@@ -164,3 +179,7 @@ def any_untaken(candidates: Candidates, rng: np.random.Generator) -> list[Varian
     variant = candidates.take(left[rng.integers(len(left))])
     assert variant is not None
     return [variant]
+
+
+def _key(labels: Mapping[str, str]) -> str:
+    return repr(sorted(labels.items()))

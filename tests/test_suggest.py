@@ -119,7 +119,7 @@ def test_one_objective_is_enough(name):
 
 def test_a_grid_refuses_a_space_that_nobody_would_wait_for():
     with pytest.raises(
-        ValueError, match="search=grid trains every point of the space, got .* write search=tpe trials="
+        ValueError, match=r"search=grid trains every point of the space, got .* write search=tpe trials="
     ):
         make_suggester(SearchConfig("grid"), Candidates(load_preset("transxnet"), Budget()), DIRECTIONS, 0)
 
