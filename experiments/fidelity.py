@@ -34,10 +34,7 @@ class Fidelity:
 
 
 def proxy_arch(target: ArchConfig, fidelity: Fidelity, channels: int, num_classes: int) -> ArchConfig:
-    """The network that a trial trains for `target`: scaled, for images of the data's `channels` and classes.
-
-    Raises ValueError if the scaled network cannot be built.
-    """
+    """The network that a trial trains for `target`: scaled, for images of the data's `channels` and classes."""
     return ArchConfig(
         stages=tuple(_scaled(stage, fidelity) for stage in target.stages),
         image_size=(fidelity.image_size, fidelity.image_size),
@@ -57,10 +54,7 @@ def _scaled(stage: StageConfig, fidelity: Fidelity) -> StageConfig:
             return dataclasses.replace(stage, depth=depth, width=width)
         except ValueError:
             continue
-    raise ValueError(
-        f"a stage of width {stage.width} and {stage.heads} heads has no legal width near {wanted:g}; "
-        f"raise proxy.width_scale"
-    )
+    raise AssertionError("a multiple of the stage's own width is legal and within reach")
 
 
 def _nearest_first(wanted: float, reach: int) -> list[int]:

@@ -23,7 +23,7 @@ def provenance() -> Provenance:
 
 def code_version() -> str:
     """The installed version, and in a git checkout the commit, "+changes" if files differ from it."""
-    version = importlib.metadata.version(PACKAGE)
+    version = _version(PACKAGE)
     root = Path(__file__).resolve().parent.parent
     if not (root / ".git").exists():
         return version
@@ -34,7 +34,7 @@ def code_version() -> str:
 
 def package_versions() -> dict[str, str]:
     """Versions of the packages that a result may depend on."""
-    return {name: importlib.metadata.version(name) for name in RECORDED}
+    return {name: _version(name) for name in RECORDED}
 
 
 def machine() -> dict[str, str | int | list[str]]:
@@ -48,6 +48,13 @@ def machine() -> dict[str, str | int | list[str]]:
         "gpus": gpus,
         "python": platform.python_version(),
     }
+
+
+def _version(package: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:  # a checkout that nobody installed
+        return "not installed"
 
 
 def _processor() -> str:

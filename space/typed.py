@@ -25,7 +25,7 @@ def read_dataclass(plain: Any, cls: type[T], key: str = "") -> T:
     """`cls` with the values of a mapping, converted to the types of its fields, nested dataclasses too.
 
     `key` is the dotted key at which the mapping stands. Raises ValueError for an unknown or missing key or a
-    value of another type. A ValueError of the dataclass itself gets the key before it.
+    value of another type. A ValueError of the dataclass itself gets the key before it, if it does not begin with it.
     """
     if not isinstance(plain, Mapping):
         _refuse(key, "a group of keys", plain)
@@ -42,7 +42,8 @@ def read_dataclass(plain: Any, cls: type[T], key: str = "") -> T:
     try:
         return cls(**values)
     except ValueError as error:
-        raise ValueError(f"{key}: {error}" if key else str(error)) from error
+        named = not key or str(error).startswith(key)
+        raise ValueError(str(error) if named else f"{key}: {error}") from error
 
 
 def _convert(value: Any, kind: Any, key: str) -> Any:
