@@ -135,8 +135,14 @@ def _proxy_cost(trained: ArchitectureRecord | None) -> dict[str, float]:
 
 
 def _counted(trials: Iterable[TrialRecord]) -> list[TrialRecord]:
-    """The COMPLETE ones, each seed once: a result that was taken over is not a second witness."""
-    return list({trial.seed: trial for trial in trials if trial.state is TrialState.COMPLETE}.values())
+    """The COMPLETE ones, each seed once: a result that was taken over is not a second witness.
+
+    None at all if a seed was stopped early or failed: the mean of those that survived would flatter the variant.
+    """
+    last = {trial.seed: trial for trial in trials}.values()
+    if any(trial.state in (TrialState.STOPPED, TrialState.FAILED) for trial in last):
+        return []
+    return [trial for trial in last if trial.state is TrialState.COMPLETE]
 
 
 def _by_architecture(trials: Iterable[TrialRecord]) -> dict[str, list[TrialRecord]]:

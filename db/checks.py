@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 from db.differences import describe_differences
 from db.records import EpochRecord, StudyRecord, TrialRecord, TrialState
@@ -14,13 +15,21 @@ _RESULT = ("state", "epochs_run", "val_accuracy", "val_loss", "train_seconds", "
 
 def check_same_settings(stored: StudyRecord, study: StudyRecord) -> None:
     """Raises ValueError if a study of this name was stored with other settings."""
-    old, new = columns_of(stored), columns_of(study)
-    found = describe_differences({key: old[key] for key in _SETTINGS}, {key: new[key] for key in _SETTINGS})
+    found = describe_differences(_settings(stored), _settings(study))
     if found:
         raise ValueError(
             f"a study keeps its settings, but study {study.name!r} was stored with others ({found}); "
             f"give this sweep another name with study=NAME, or use the same settings"
         )
+
+
+def _settings(study: StudyRecord) -> dict[str, Any]:
+    """What decides the results of a study: not how its space and data are described, nor where the data lie."""
+    columns = columns_of(study)
+    settings = {key: columns[key] for key in _SETTINGS}
+    settings["space"] = {key: value for key, value in study.space.items() if key != "about"}
+    settings["data"] = {key: value for key, value in study.data.items() if key not in ("caution", "config")}
+    return settings
 
 
 def check_same_result(stored: TrialRecord, trial: TrialRecord) -> None:

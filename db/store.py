@@ -177,6 +177,11 @@ class Store:
             self._study_row(session, study)
             return [trial_record(row) for row in session.scalars(queries.trials_of(study))]
 
+    def trial(self, trial_id: int) -> TrialRecord:
+        """The trial of that id, of any study; raises ValueError if there is none."""
+        with self._reading.begin() as session:
+            return trial_record(_require(session, TrialRow, "trial_id", trial_id))
+
     def find_complete(self, spec_key: str) -> TrialRecord | None:
         """The earliest COMPLETE trial of any study with this key that was itself trained, if there is one."""
         with self._reading.begin() as session:

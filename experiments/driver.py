@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections import defaultdict, deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -51,6 +51,7 @@ class Job:
     trial_id: int
     variant: Variant
     spec: TrialSpec
+    is_baseline: bool
 
 
 class Listener(Protocol):
@@ -107,6 +108,7 @@ class Driver:
         self._epochs: dict[int, list[EpochRecord]] = defaultdict(list)  # of what runs, by trial id
         self._waiting: dict[str, list[tuple[Variant, int]]] = defaultdict(list)  # by spec key of what runs
         self._finished = FINISHED[:2] if retry_failed else FINISHED
+        self._exhausted = False  # whether the suggester has given all it has
         self._resume()
 
     @property
@@ -138,7 +140,7 @@ class Driver:
         for variant, seed in self._waiting.pop(job.spec.key, []):
             if ended.state == TrialState.COMPLETE:
                 self._reuse(variant, seed, ended)
-            else:
+            else:  # an end without a result says nothing of the next attempt
                 self._queue.appendleft((variant, seed))
 
     def interrupt(self, reason: str) -> None:
@@ -155,6 +157,7 @@ class Driver:
         architectures = self._store.architectures(study)
         earlier = {}
         baseline = self._candidates.baseline()
+        self._baseline = baseline.id
         for trial in self._store.trials(study):
             if trial.arch_id != baseline.id:
                 arch = ArchConfig.from_dict(architectures[trial.arch_id].description)
@@ -165,11 +168,17 @@ class Driver:
                 assert trial.id is not None
                 self._retries[trial.arch_id, trial.seed] = trial.id
         self._candidates.taken.update({id: variant.labels for id, variant in earlier.items()})
-        known = [baseline, *earlier.values()]
+        known = [baseline, *self._still_wanted(earlier.values())]
         for variant in known:
             self._show_finished(variant)
-        self._listener.known([trial for by_seed in self._results.values() for trial in by_seed.values()])
+        finished = [self._results[v.id][seed] for v in known for seed in self._seeds if seed in self._results[v.id]]
+        self._listener.known(finished)
         self._enqueue([*known, *self._suggested(self._limit - len(known))])
+
+    def _still_wanted(self, earlier: Iterable[Variant]) -> list[Variant]:
+        """Variants of earlier runs that this run's budget and number of variants would have let in."""
+        affordable = [v for v in earlier if self._candidates.budget.refusal(v.cost) is None]
+        return affordable if len(affordable) < self._limit else affordable[: max(int(self._limit) - 1, 0)]
 
     def _suggest(self) -> bool:
         self._enqueue(self._suggested(self._limit - len(self._variants)))
@@ -177,9 +186,10 @@ class Driver:
 
     def _suggested(self, room: float) -> list[Variant]:
         """New variants, at most `room`; what goes beyond is left for a longer sweep."""
-        if room < 1:
+        if room < 1 or self._exhausted:
             return []
         variants = self._suggester.suggest()
+        self._exhausted = not variants
         return variants if len(variants) <= room else variants[: int(room)]
 
     def _enqueue(self, variants: list[Variant]) -> None:
@@ -188,8 +198,8 @@ class Driver:
         # Seed by seed: an interrupted sweep has then seen every variant rather than some of them often.
         missing = [(v, seed) for seed in self._seeds for v in variants if seed not in self._results[v.id]]
         self._queue.extend(missing)
-        expected = len(self._variants) if math.isinf(self._limit) else max(self._limit, len(self._variants))
-        self._listener.planned(int(expected) * len(self._seeds))
+        known = math.isinf(self._limit) or self._exhausted
+        self._listener.planned((len(self._variants) if known else int(self._limit)) * len(self._seeds))
 
     def _begin(self, variant: Variant, seed: int) -> Job | None:
         """Start a trial, unless its result is known or about to be."""
@@ -198,13 +208,14 @@ class Driver:
         if any(job.spec.key == spec.key for job in self._jobs.values()):
             self._waiting[spec.key].append((variant, seed))
             return None
-        if (known := self._store.find_complete(spec.key)) is not None:
+        known = self._store.find_complete(spec.key)
+        if known is not None and known.provenance.code_version == self._conditions.provenance.code_version:
             self._reuse(variant, seed, known)
             return None
         self._store.add_architectures([architecture_record(spec.arch)])
         trial = self._store.add_trial(self._trial(variant, spec, TrialState.RUNNING))
         assert trial.id is not None
-        job = Job(trial.id, variant, spec)
+        job = Job(trial.id, variant, spec, is_baseline=variant.id == self._baseline)
         self._jobs[trial.id] = job
         self._listener.started(trial)
         return job
@@ -276,10 +287,10 @@ class Driver:
 
     def _show_finished(self, variant: Variant) -> None:
         if all(seed in self._results[variant.id] for seed in self._seeds):
-            _, found, attributes = self._conclusion(variant)
+            state, found, attributes = self._conclusion(variant)
             if found is not None:
                 self._suggester.learn(variant.labels, found)
-                self._view.add_finished(variant, found, attributes)
+            self._view.add_finished(variant, state, found, attributes)
 
     def _conclusion(self, variant: Variant) -> tuple[TrialState, tuple[float, ...] | None, dict[str, Any]]:
         """What a variant's trials come to: values only if every seed is complete."""

@@ -30,6 +30,7 @@ class ExportConfig:
     pick: str = "best"
     weights: Literal["none", "trial"] = "none"
     seed: int | None = None
+    data_path: str | None = None
     variants: str = "variants"
     cache: str = "runs/cache"
 
@@ -49,7 +50,7 @@ def export(config: ExportConfig, console: Console) -> None:
         exported = (
             export_target(pick, folder, command)
             if config.weights == "none"
-            else export_trial(pick, folder, command, store, config.seed, config.cache)
+            else export_trial(pick, folder, command, store, config.seed, config.data_path, config.cache)
         )
     _tell(exported, config, console)
 

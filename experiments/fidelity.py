@@ -15,13 +15,13 @@ class Fidelity:
 
     image_size: int = 32
     """Pixels a side of the images trained on."""
-    stem_stride: int = 4
+    stem_stride: int = 2
     """Stride of the stem: on small images a smaller stride than the target's leaves more positions to mix."""
     width_scale: float = 0.167
     """Factor on the stages' widths; the nearest legal width is taken."""
     depth_scale: float = 0.2
     """Factor on the stages' depths, rounded, at least one block."""
-    data_share: float = 0.35
+    data_share: float = 0.2
     """Share of the training images, the same share of each class."""
     epochs: int = 8
 
@@ -42,6 +42,15 @@ def proxy_arch(target: ArchConfig, fidelity: Fidelity, channels: int, num_classe
         in_channels=channels,
         num_classes=num_classes,
     )
+
+
+def attends(arch: ArchConfig) -> bool:
+    """Whether OSRA has more than one reduced position to choose from in some stage of a network.
+
+    With one, its softmax is 1 whatever the queries and the position table are: attention is switched off.
+    """
+    grids = zip(arch.stages, arch.grids(), strict=True)
+    return any(max(grid) > stage.osr_stride for stage, grid in grids)
 
 
 def _scaled(stage: StageConfig, fidelity: Fidelity) -> StageConfig:

@@ -49,19 +49,22 @@ class OptunaView:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
             self._study.set_metric_names([metric.column for metric in objectives])
-        self._numbers: dict[str, int] = {}
+        self._running: dict[str, optuna.trial.Trial] = {}  # by id of the variant
         self._close_open_trials()
 
-    def add_finished(self, variant: Variant, values: Sequence[float], attributes: Mapping[str, Any]) -> None:
-        """Show a variant that was finished earlier, unless it is shown already."""
-        for trial in self._study.get_trials(deepcopy=False, states=(OptunaState.COMPLETE,)):
+    def add_finished(
+        self, variant: Variant, state: TrialState, values: Sequence[float] | None, attributes: Mapping[str, Any]
+    ) -> None:
+        """Show a variant that was finished earlier, unless it is shown so already."""
+        for trial in self._study.get_trials(deepcopy=False, states=(STATES[state],)):
             if trial.user_attrs.get(ARCH_ID) == variant.id:
                 return
         self._study.add_trial(
             optuna.trial.create_trial(
+                state=STATES[state],
                 params=variant.labels,
                 distributions=self._distributions,
-                values=list(values),
+                values=None if values is None else list(values),
                 user_attrs={**_costs(variant), **attributes},
             )
         )
@@ -69,23 +72,22 @@ class OptunaView:
     def start(self, variant: Variant) -> None:
         """Show a variant as running."""
         self._study.enqueue_trial(variant.labels, user_attrs=_costs(variant))
-        self._numbers[variant.id] = self._study.ask(self._distributions).number
+        self._running[variant.id] = self._study.ask(self._distributions)
 
     def finish(
         self, variant: Variant, state: TrialState, values: Sequence[float] | None, attributes: Mapping[str, Any]
     ) -> None:
         """Show how a variant that was started ended."""
-        number = self._numbers.pop(variant.id)
-        trial = optuna.trial.Trial(self._study, self._study.trials[number]._trial_id)
+        trial = self._running.pop(variant.id)
         for name, value in attributes.items():
             trial.set_user_attr(name, value)
-        self._study.tell(number, values=values, state=STATES[state])
+        self._study.tell(trial, values=values, state=STATES[state])
 
     def interrupt(self) -> None:
         """Show all that runs as failed: the sweep ends."""
-        for number in self._numbers.values():
-            self._study.tell(number, state=OptunaState.FAIL)
-        self._numbers.clear()
+        for trial in self._running.values():
+            self._study.tell(trial, state=OptunaState.FAIL)
+        self._running.clear()
 
     def _close_open_trials(self) -> None:
         # A driver that was killed leaves trials open, which nobody will ever finish under their old numbers.

@@ -50,6 +50,8 @@ class RayConfig:
 
     address: str | None = None
     """Address of a running cluster, or "auto"; None starts Ray on this machine."""
+    storage: str | None = None
+    """Folder that all nodes of a cluster reach, for trials' weights on their way to the driver; None: on one node."""
 
 
 @dataclass(frozen=True)
@@ -96,9 +98,19 @@ def connected(config: RayConfig) -> Iterator[None]:
     local: dict[str, Any] = {} if config.address else {"include_dashboard": False}
     ray.init(address=config.address, log_to_driver=False, logging_level=logging.ERROR, **local)
     try:
+        _require_shared_folder(config)
         yield
     finally:
         ray.shutdown()
+
+
+def _require_shared_folder(config: RayConfig) -> None:
+    nodes = sum(node["Alive"] for node in ray.nodes())
+    if nodes > 1 and config.storage is None:
+        raise ValueError(
+            f"a cluster of several nodes needs a folder that all of them reach, got {nodes} nodes and no ray.storage; "
+            f"write ray.storage=FOLDER"
+        )
 
 
 def plan_slots(config: ResourcesConfig) -> Slots:
@@ -115,11 +127,22 @@ def plan_slots(config: ResourcesConfig) -> Slots:
     return Slots(config.cpus, wanted, int(min(fits, config.max_concurrent or math.inf)))
 
 
-def run(driver: Driver, store: Store, scheduler: SchedulerConfig, epochs: int, slots: Slots, folder: Path) -> bool:
-    """Run the driver's jobs; weights go below `folder`, Ray's own files away. False if Ctrl-C ended it early."""
+def run(
+    driver: Driver,
+    store: Store,
+    scheduler: SchedulerConfig,
+    epochs: int,
+    slots: Slots,
+    folder: Path,
+    shared: str | None = None,
+) -> bool:
+    """Run the driver's jobs; weights go below `folder`, Ray's own files away. False if Ctrl-C ended it early.
+
+    `shared` is a folder that all nodes of a cluster reach.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     bridge = _Bridge(driver, store, folder / "weights")
-    with _scratch(folder) as scratch, _quiet():
+    with _scratch(Path(shared) if shared else folder) as scratch, _quiet():
         tuner = tune.Tuner(
             tune.with_resources(ProxyTrial, {"cpu": slots.cpus, "gpu": slots.gpus}),
             tune_config=TuneConfig(
@@ -146,7 +169,7 @@ def make_scheduler(config: SchedulerConfig, epochs: int) -> TrialScheduler:
     """Ray Tune's scheduler of that name."""
     if config.name == "none":
         return FIFOScheduler()
-    return ASHAScheduler(
+    return _SparingASHA(
         time_attr="training_iteration",
         metric="val_accuracy",
         mode="max",
@@ -154,6 +177,16 @@ def make_scheduler(config: SchedulerConfig, epochs: int) -> TrialScheduler:
         grace_period=min(config.grace_epochs, epochs),
         reduction_factor=config.reduction_factor,
     )
+
+
+class _SparingASHA(ASHAScheduler):  # type: ignore[misc]
+    """ASHA that never stops the baseline: without it there would be nothing to compare with."""
+
+    def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
+        """Ray's decision, or to go on."""
+        decision = str(super().on_trial_result(tune_controller, trial, result))
+        ended = result["training_iteration"] >= self._max_t
+        return decision if ended or not trial.config["spared"] else str(TrialScheduler.CONTINUE)
 
 
 class _Bridge(Callback):  # type: ignore[misc]
@@ -206,7 +239,7 @@ class _DriverSearcher(Searcher):  # type: ignore[misc]
             self._bridge.exhausted = driver.running == 0
             return str(Searcher.FINISHED) if self._bridge.exhausted else None
         self._bridge.trial_ids[trial_id] = job.trial_id
-        return {"spec": job.spec.to_dict(), "threads": self._slots.threads}
+        return {"spec": job.spec.to_dict(), "threads": self._slots.threads, "spared": job.is_baseline}
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         """The callback tells the driver."""

@@ -27,15 +27,18 @@ from analysis.results import read_results
 from analysis.tables import front_table
 from db import Store, StudyRecord
 from experiments.candidates import Candidates
+from experiments.cautions import proxy_cautions
 from experiments.data.load import Dataset, load_dataset
 from experiments.driver import Conditions, Driver, architecture_record
+from experiments.lock import only_driver
 from experiments.objectives import directions, read_objectives
 from experiments.optuna_view import OptunaView
 from experiments.progress import SweepProgress
 from experiments.provenance import provenance
-from experiments.ray_run import connected, plan_slots, run
-from experiments.suggest import make_suggester
+from experiments.ray_run import Slots, connected, plan_slots, run
+from experiments.suggest import Suggester, make_suggester
 from experiments.sweep_config import SweepConfig
+from experiments.training import train_batches
 from space import Space
 from space.cli import run_entry_point, to_typed
 
@@ -49,46 +52,57 @@ def main(cfg: DictConfig) -> None:
 
 
 def sweep(config: SweepConfig, console: Console) -> int:
-    """Run a sweep, or go on with it; returns the exit code. Raises ValueError for what the user must mend."""
+    """Run a sweep, or go on with it; returns the exit code. Raises ValueError for what the user must mend.
+
+    All that can be wrong is found before the record is opened, so that a mistake leaves no trace.
+    """
     space = Space.from_dict(config.space)
     dataset = load_dataset(config.data.resolved(), config.proxy.image_size)
-    with Store.open(config.storage.url) as store:
-        candidates = Candidates(space, config.budget)
-        conditions = _conditions(config, dataset)
-        _introduce(config, space, dataset, console)
-        store.add_architectures([architecture_record(space.base)])
-        store.add_study(_study(config, space, dataset))
-        complete = _train(config, store, candidates, conditions, console)
-        return _conclude(config, store, candidates, complete, console)
-
-
-def _train(config: SweepConfig, store: Store, candidates: Candidates, conditions: Conditions, console: Console) -> bool:
-    """Run to the end of the suggestions; False if the user ended it before."""
-    objectives = read_objectives(config.objectives)
-    suggester = make_suggester(config.search, candidates, directions(objectives), config.seed)
+    train_batches(dataset, config.recipe, config.proxy, seed=0)
+    candidates = Candidates(space, config.budget)
+    suggester = make_suggester(config.search, candidates, directions(read_objectives(config.objectives)), config.seed)
+    _introduce(config, space, dataset, console)
     with connected(config.ray):
         slots = plan_slots(config.resources)
         console.print(f"{slots.concurrent} at a time, {slots.threads} thread(s) each\n", highlight=False)
-        view = OptunaView(config.storage.url, config.study_name, candidates.space, objectives)
-        axes = [axis.name for axis in candidates.space.axes]
-        with SweepProgress(console, config.proxy.epochs, axes) as progress:
-            driver = Driver(
-                store,
-                conditions,
-                candidates,
-                suggester,
-                view,
-                objectives,
-                progress,
-                seeds=config.seeds,
-                variants=config.variants,
-                retry_failed=config.retry_failed,
-            )
-            try:
-                folder = Path(config.runs) / config.study_name
-                return run(driver, store, config.scheduler, config.proxy.epochs, slots, folder)
-            finally:
-                driver.interrupt("the sweep was ended while it ran")
+        with only_driver(_folder(config), config.study_name), Store.open(config.storage.url) as store:
+            store.add_architectures([architecture_record(space.base)])
+            store.add_study(_study(config, space, dataset))
+            complete = _train(config, store, candidates, suggester, _conditions(config, dataset), slots, console)
+            return _conclude(config, store, candidates, complete, console)
+
+
+def _train(
+    config: SweepConfig,
+    store: Store,
+    candidates: Candidates,
+    suggester: Suggester,
+    conditions: Conditions,
+    slots: Slots,
+    console: Console,
+) -> bool:
+    """Run to the end of the suggestions; False if the user ended it before."""
+    objectives = read_objectives(config.objectives)
+    view = OptunaView(config.storage.url, config.study_name, candidates.space, objectives)
+    axes = [axis.name for axis in candidates.space.axes]
+    with SweepProgress(console, config.proxy.epochs, axes) as progress:
+        driver = Driver(
+            store,
+            conditions,
+            candidates,
+            suggester,
+            view,
+            objectives,
+            progress,
+            seeds=config.seeds,
+            variants=config.variants,
+            retry_failed=config.retry_failed,
+        )
+        try:
+            folder = _folder(config)
+            return run(driver, store, config.scheduler, config.proxy.epochs, slots, folder, config.ray.storage)
+        finally:
+            driver.interrupt("the sweep was ended while it ran")
 
 
 def _conclude(config: SweepConfig, store: Store, candidates: Candidates, complete: bool, console: Console) -> int:
@@ -97,7 +111,7 @@ def _conclude(config: SweepConfig, store: Store, candidates: Candidates, complet
     frame = variant_frame(results.study, results.trials, results.architectures)
     for reason, count in sorted(candidates.refused.items()):
         console.print(f"{count} proposed points were not trained: {reason}", highlight=False)
-    files = write_report(store, config.study_name, Path(config.runs) / config.study_name / "report")
+    files = write_report(store, config.study_name, _folder(config) / "report")
     console.print()
     console.print(front_table(frame, config.objectives))
     console.print(
@@ -119,8 +133,8 @@ def _introduce(config: SweepConfig, space: Space, dataset: Dataset, console: Con
     console.print(
         f"data {dataset.name}: {dataset.num_classes} classes, {sizes} images. {dataset.about}", highlight=False
     )
-    if dataset.caution:
-        console.print(f"caution: {dataset.caution}", style="yellow", highlight=False)
+    for caution in filter(None, [dataset.caution, *proxy_cautions(space, config.proxy)]):
+        console.print(f"caution: {caution}", style="yellow", highlight=False)
     console.print(f"record {config.storage.shown}, {config.seeds} seed(s) a variant", highlight=False, end=", ")
 
 
@@ -150,6 +164,10 @@ def _study(config: SweepConfig, space: Space, dataset: Dataset) -> StudyRecord:
         baseline_arch_id=space.base.id,
         command=_command(),
     )
+
+
+def _folder(config: SweepConfig) -> Path:
+    return Path(config.runs) / config.study_name
 
 
 def _command() -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import traceback
 from collections.abc import Callable
 from pathlib import Path
@@ -45,7 +46,8 @@ class ProxyTrial(tune.Trainable):  # type: ignore[misc]
             training = self._training
             self._attempt(lambda: metrics.update(training.run_epoch().to_dict()))
         if self._failure is not None:
-            return {"failure": self._failure, "done": True}
+            # Ray insists on the metric that its searchers and schedulers know; no number is taken from a failure.
+            return {"failure": self._failure, "val_accuracy": math.nan, "done": True}
         assert self._training is not None
         return {**metrics, "done": self._training.epoch >= self._training.spec.fidelity.epochs}
 

@@ -17,6 +17,7 @@ from experiments.data.batches import Augmentation, TrainBatches, channel_statist
 from experiments.data.load import Dataset, load_dataset
 from experiments.data.parts import Split
 from experiments.data.stratify import take_share
+from experiments.fidelity import Fidelity
 from experiments.recipe import Recipe
 from experiments.spec import TrialSpec
 from transxnet.network import TransXNet
@@ -62,9 +63,7 @@ class Training:
         self.model = TransXNet(spec.arch, drop_path_rate=spec.recipe.drop_path)
         self.model.to(self.device).to(memory_format=torch.channels_last)  # 1.5 to 2 times as fast on a CPU
         self.optimizer = _optimizer(self.model, spec.recipe)
-        self.statistics = channel_statistics(self.dataset.train)
-        self.generator = torch.Generator().manual_seed(spec.seed)  # order and augmentation
-        self.batches = _batches(self)
+        self.batches = train_batches(self.dataset, spec.recipe, spec.fidelity, spec.seed, self.device)
 
     def run_epoch(self) -> EpochMetrics:
         """Train for an epoch, then validate. Raises TrainingFailed if the loss is not a finite number."""
@@ -87,7 +86,7 @@ class Training:
         """Mean loss and accuracy (0 to 1) on a split."""
         self.model.eval()
         loss, correct = 0.0, 0
-        for images, labels in evaluation_batches(split, EVALUATION_BATCH, self.statistics, self.device):
+        for images, labels in evaluation_batches(split, EVALUATION_BATCH, self.batches.statistics, self.device):
             logits = self._forward(images).float()
             loss += F.cross_entropy(logits, labels, reduction="sum").item()
             correct += int((logits.argmax(dim=1) == labels).sum().item())
@@ -98,7 +97,7 @@ class Training:
         return {
             "epoch": self.epoch,
             "optimizer": self.optimizer.state_dict(),
-            "order": self.generator.get_state(),
+            "order": self.batches.generator.get_state(),
             "random": torch.get_rng_state(),
         }
 
@@ -106,7 +105,7 @@ class Training:
         """Go on where `state` was taken; the weights are loaded apart."""
         self.epoch = state["epoch"]
         self.optimizer.load_state_dict(state["optimizer"])
-        self.generator.set_state(state["order"])
+        self.batches.generator.set_state(state["order"])
         torch.set_rng_state(state["random"])
 
     def _step(self, images: Tensor, labels: Tensor) -> Tensor:
@@ -151,20 +150,23 @@ def _optimizer(model: TransXNet, recipe: Recipe) -> torch.optim.Optimizer:
     return torch.optim.AdamW(groups, lr=recipe.learning_rate, fused=True)
 
 
-def _batches(training: Training) -> TrainBatches:
-    recipe, dataset, spec = training.spec.recipe, training.dataset, training.spec
-    share = None
-    if spec.fidelity.data_share < 1:
-        # One subset for all seeds: seeds tell the noise of training, not that of choosing the images.
-        share = take_share(dataset.train, spec.fidelity.data_share, seed=0)
+def train_batches(
+    dataset: Dataset, recipe: Recipe, fidelity: Fidelity, seed: int, device: torch.device | None = None
+) -> TrainBatches:
+    """The training images of a trial, in the order and with the augmentation of its seed.
+
+    Raises ValueError if the fidelity's share of the data does not fill the recipe's batch.
+    """
+    # One subset for all seeds: seeds tell the noise of training, not that of choosing the images.
+    share = take_share(dataset.train, fidelity.data_share, seed=0) if fidelity.data_share < 1 else None
     return TrainBatches(
         dataset,
         recipe.batch_size,
-        training.generator,
-        training.statistics,
+        torch.Generator().manual_seed(seed),
+        channel_statistics(dataset.train),
         Augmentation(recipe.crop_padding, recipe.flip),
         share,
-        training.device,
+        device or default_device(),
     )
 
 

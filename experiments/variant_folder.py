@@ -61,7 +61,9 @@ def export_target(pick: Pick, folder: Path, command: str) -> Exported:
     return Exported(folder, pick.arch, what)
 
 
-def export_trial(pick: Pick, folder: Path, command: str, store: Store, seed: int | None, cache: str) -> Exported:
+def export_trial(
+    pick: Pick, folder: Path, command: str, store: Store, seed: int | None, data_path: str | None, cache: str
+) -> Exported:
     """Write the network that a trial trained, with its weights, after checking what the reloaded folder does.
 
     Raises ValueError if the name or the place is taken, and if weights or data are not those of the trial.
@@ -72,7 +74,7 @@ def export_trial(pick: Pick, folder: Path, command: str, store: Store, seed: int
     trial = choose_trial(pick.trials, seed)
     artifact = find_weights(store, trial)
     arch = ArchConfig.from_dict(pick.results.architectures[trial.trained_arch_id].description)
-    dataset = open_data(study.data, cache, fidelity.image_size)
+    dataset = open_data(study.data, data_path, cache, fidelity.image_size)
     spec = TrialSpec(arch, Recipe(**study.recipe), fidelity, dataset.config, dataset.fingerprint, trial.seed)
     weights = TrialWeights(trial, spec, Path(artifact.path), artifact.sha256)
     with _new_folder(folder) as partial:

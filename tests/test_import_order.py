@@ -14,6 +14,7 @@ def run(code: str) -> str:
 @pytest.mark.parametrize(
     "imports",
     [
+        "import transxnet, importlib.util; importlib.util.find_spec('timm'); import timm",
         "import transxnet, timm",
         "import timm, transxnet",
         "import transxnet.network, timm",

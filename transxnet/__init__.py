@@ -21,14 +21,19 @@ __all__ = ["ArchConfig", "StageConfig"]
 class _RegisterWithTimm(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     """Lets timm be imported as always, then registers the networks with it."""
 
+    _asking = False
+
     def find_spec(
         self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> importlib.machinery.ModuleSpec | None:
-        """Stand in once for timm's own loader."""
-        if name != "timm":
+        """Stand in for timm's own loader, which the other finders know."""
+        if name != "timm" or self._asking:
             return None
-        sys.meta_path.remove(self)
-        spec = importlib.util.find_spec("timm")
+        self._asking = True
+        try:
+            spec = importlib.util.find_spec("timm")
+        finally:
+            self._asking = False
         if spec is None or spec.loader is None:
             return None
         self._loader, spec.loader = spec.loader, self
@@ -43,6 +48,7 @@ class _RegisterWithTimm(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         assert module.__spec__ is not None
         module.__spec__.loader = module.__loader__ = self._loader
         self._loader.exec_module(module)
+        sys.meta_path.remove(self)
         _register_now()
 
 

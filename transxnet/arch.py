@@ -223,6 +223,8 @@ class ArchConfig:
     def from_dict(cls, plain: Mapping[str, Any]) -> ArchConfig:
         """The network that `to_dict` described; raises ValueError for an unknown or missing key."""
         _require_keys(plain, cls, "architecture")
+        if not isinstance(plain["stages"], list | tuple):
+            raise ValueError(f"stages must be a list of the four stages, got {plain['stages']!r}")
         stages = []
         for index, stage in enumerate(plain["stages"], start=1):
             _require_keys(stage, StageConfig, f"stage {index}")

@@ -183,8 +183,12 @@ class TransXNet(nn.Module):
         self.arch = dataclasses.replace(self.arch, num_classes=num_classes)
 
     def no_weight_decay(self) -> set[str]:
-        """Position tables, as timm's other networks with such tables do. The official recipe decays them."""
-        return {f"stages.{index}.position_table" for index in range(len(self.stages))}
+        """IDConv's learned biases, which timm would not know for biases, and the position tables.
+
+        Exempting the tables is what timm's other networks with such tables do; the official recipe decays them.
+        """
+        names = (name for name, _ in self.named_parameters())
+        return {name for name in names if name.endswith(("position_table", "idconv.biases"))}
 
     def group_matcher(self, coarse: bool = False) -> dict[str, Any]:
         """Patterns that group parameters by depth: by stage if `coarse`, otherwise by block."""

@@ -9,12 +9,12 @@ from __future__ import annotations
 import json
 import os
 import re
-import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from transxnet import models
 from transxnet.arch import ArchConfig
 from transxnet.variants import VARIANTS
 
@@ -23,8 +23,6 @@ CUSTOM = "custom_transxnet"
 DEFAULT_FOLDER = Path("variants")
 FOLDERS_VARIABLE = "TRANSXNET_VARIANTS"
 NAME_PATTERN = r"[A-Za-z_][A-Za-z0-9_]{0,63}"
-
-default_cfgs: dict[str, Any] = {}
 
 
 def register_all() -> None:
@@ -57,8 +55,9 @@ def default_cfg(arch: ArchConfig, **changes: Any) -> dict[str, Any]:
 def variant_folders() -> Iterator[Path]:
     """Folders of exported variants: those below ./variants and below each path in TRANSXNET_VARIANTS."""
     roots = [DEFAULT_FOLDER, *map(Path, filter(None, os.environ.get(FOLDERS_VARIABLE, "").split(os.pathsep)))]
-    for root in roots:
-        yield from sorted(path.parent for path in root.glob("*/config.json"))
+    for root in dict.fromkeys(root.resolve() for root in roots):
+        # Hidden folders are exports that were never finished.
+        yield from sorted(path.parent for path in root.glob("*/config.json") if not path.parent.name.startswith("."))
 
 
 def register_variant(folder: Path) -> str:
@@ -76,7 +75,7 @@ def register_variant(folder: Path) -> str:
         cfg = dict(config["pretrained_cfg"])
     except (OSError, KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{folder} does not hold an exported variant: {error}") from error
-    if is_model(name):
+    if is_model(name) or hasattr(models, name):
         raise ValueError(f"timm already knows a model {name!r}; rename the folder {folder}")
     weights = folder / "model.safetensors"
     if weights.is_file():
@@ -106,7 +105,7 @@ def _register_found(folder: Path) -> None:
 def _register(name: str, arch: ArchConfig | None, cfg: Mapping[str, Any], defaults: Mapping[str, Any]) -> None:
     from timm.models import generate_default_cfgs, register_model
 
-    default_cfgs.update(generate_default_cfgs({name: dict(cfg)}))
+    models.default_cfgs.update(generate_default_cfgs({name: dict(cfg)}))
     register_model(_entrypoint(name, arch, defaults))
 
 
@@ -121,5 +120,7 @@ def _entrypoint(name: str, arch: ArchConfig | None, defaults: Mapping[str, Any])
 
     entrypoint.__name__ = entrypoint.__qualname__ = name
     entrypoint.__doc__ = f"TransXNet registered as {name}."
-    setattr(sys.modules[__name__], name, entrypoint)
+    # timm looks for an entry point's settings in its module; that of the names holds nothing else to collide with.
+    entrypoint.__module__ = models.__name__
+    setattr(models, name, entrypoint)
     return entrypoint

@@ -84,7 +84,8 @@ class TrainBatches:
         self._padding = augmentation.crop_padding
         self._flip = augmentation.flip and dataset.flip_safe
         self._batch_size = batch_size
-        self._generator = generator
+        self.generator = generator
+        self.statistics = statistics
         self._device = torch.device(device)
         self._scale = _scale(statistics, self._device)
 
@@ -93,7 +94,7 @@ class TrainBatches:
         return len(self._indices) // self._batch_size
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        order = torch.randperm(len(self._indices), generator=self._generator).numpy()
+        order = torch.randperm(len(self._indices), generator=self.generator).numpy()
         for start in range(0, len(self) * self._batch_size, self._batch_size):
             chosen = self._indices[order[start : start + self._batch_size]]
             images = self._augment(_on_device(self._split.images[chosen], self._device))
@@ -102,10 +103,10 @@ class TrainBatches:
     def _augment(self, images: Tensor) -> Tensor:
         """uint8 [B, C, H, W], each image moved and mirrored by its own draw."""
         if self._padding:
-            shifts = torch.randint(0, 2 * self._padding + 1, (2, len(images)), generator=self._generator)
+            shifts = torch.randint(0, 2 * self._padding + 1, (2, len(images)), generator=self.generator)
             images = shift_images(images, shifts.to(self._device), self._padding)
         if self._flip:
-            mirrored = torch.rand(len(images), generator=self._generator).to(self._device) < 0.5
+            mirrored = torch.rand(len(images), generator=self.generator).to(self._device) < 0.5
             images = torch.where(mirrored[:, None, None, None], images.flip(-1), images)
         return images
 

@@ -1,0 +1,41 @@
+"""What a proxy hides, told before anything is trained."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+from experiments.fidelity import Fidelity, attends, proxy_arch
+from space import IllegalVariant, Space
+from transxnet.arch import ArchConfig
+
+LOOKED_AT = 2_000
+"""Up to so many points a space is looked through before a sweep."""
+
+
+def proxy_cautions(space: Space, fidelity: Fidelity) -> Iterator[str]:
+    """Sentences on choices of the space that a trial at this fidelity cannot feel."""
+    if not attends(_proxy(space.base, fidelity)):
+        yield (
+            "at this proxy every stage of the baseline has a single position to attend to, so attention does nothing; "
+            "a smaller proxy.stem_stride or a larger proxy.image_size gives it more"
+        )
+    if space.size > LOOKED_AT:
+        return
+    different = {arch.id: arch for arch in _legal(space)}
+    trained = {_proxy(arch, fidelity).id for arch in different.values()}
+    if len(trained) < len(different):
+        yield (
+            f"the {len(different)} variants are only {len(trained)} different networks at this proxy's size: those that "
+            f"are the same share one training; a larger proxy.width_scale or proxy.depth_scale tells them apart"
+        )
+
+
+def _legal(space: Space) -> Iterator[ArchConfig]:
+    for labels in space.points():
+        with contextlib.suppress(IllegalVariant):
+            yield space.build(labels)
+
+
+def _proxy(arch: ArchConfig, fidelity: Fidelity) -> ArchConfig:
+    return proxy_arch(arch, fidelity, arch.in_channels, arch.num_classes)

@@ -1,0 +1,192 @@
+"""Real sweeps through Ray Tune, in this process, over one shared Ray."""
+
+import dataclasses
+import hashlib
+import io
+import os
+from pathlib import Path
+
+import pytest
+from hydra import compose, initialize_config_module
+from rich.console import Console
+from safetensors.torch import load_file
+
+from db import Store, TrialState
+from experiments.lock import only_driver
+from experiments.ray_run import ResourcesConfig, plan_slots
+from experiments.sweep import sweep
+from experiments.sweep_config import SweepConfig
+from space.cli import to_typed
+from transxnet.arch import ArchConfig
+from transxnet.network import TransXNet
+
+pytestmark = pytest.mark.usefixtures("shared_ray")
+
+SMALL = ["space=tiny_demo", "data=digits", "proxy.image_size=16", "proxy.epochs=1", "seeds=1"]
+
+
+def config_of(folder: Path, *words: str) -> SweepConfig:
+    places = [
+        f"runs={folder / 'runs'}",
+        f"storage.url=sqlite:///{folder / 'sweeps.db'}",
+        f"data.cache={folder / 'cache'}",
+    ]
+    with initialize_config_module("experiments.conf", version_base=None):
+        return to_typed(compose("sweep", [*SMALL, *places, *words]), SweepConfig)
+
+
+def run(folder: Path, *words: str) -> tuple[int, str]:
+    said = io.StringIO()
+    code = sweep(config_of(folder, *words), Console(file=said, width=200))
+    return code, said.getvalue()
+
+
+def trials_in(folder: Path, study: str = "tiny_demo-digits"):
+    with Store.open(f"sqlite:///{folder / 'sweeps.db'}") as store:
+        return store.trials(study)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("finished")
+    code, said = run(folder)
+    return folder, code, said
+
+
+def test_a_sweep_completes_and_says_what_is_next(finished):
+    folder, code, said = finished
+    assert code == 0
+    assert {trial.state for trial in trials_in(folder)} == {TrialState.COMPLETE}
+    assert len(trials_in(folder)) == 6
+    for word in (
+        "Front of",
+        "baseline",
+        "experiments.dashboard",
+        "experiments.export",
+        "analysis.report",
+        "report.html",
+    ):
+        assert word in said
+
+
+def test_a_row_has_all_that_is_needed_to_run_the_trial_again(finished):
+    folder = finished[0]
+    trial = trials_in(folder)[0]
+    with Store.open(f"sqlite:///{folder / 'sweeps.db'}") as store:
+        study, architectures = store.study(trial.study), store.architectures(trial.study)
+    assert {"learning_rate", "batch_size", "weight_decay"} <= study.recipe.keys()
+    assert {"epochs", "image_size", "width_scale"} <= study.fidelity.keys()
+    assert len(study.data["fingerprint"]) == 16
+    assert ArchConfig.from_dict(architectures[trial.trained_arch_id].description).id == trial.trained_arch_id
+    assert {"torch", "timm", "ray"} <= trial.provenance.packages.keys()
+    assert trial.provenance.machine["cores"] >= 1
+    assert trial.provenance.code_version
+
+
+def test_costs_are_those_of_the_target_and_the_proxys_own_stand_beside(finished):
+    with Store.open(f"sqlite:///{finished[0] / 'sweeps.db'}") as store:
+        architectures = store.architectures("tiny_demo-digits")
+        trial = store.trials("tiny_demo-digits")[0]
+    target, proxy = architectures[trial.arch_id], architectures[trial.trained_arch_id]
+    assert target.description["image_size"] == [64, 64]
+    assert proxy.description["image_size"] == [16, 16]
+    assert target.macs > proxy.macs
+
+
+def test_the_weights_of_each_trial_are_kept_whole(finished):
+    folder = finished[0]
+    with Store.open(f"sqlite:///{folder / 'sweeps.db'}") as store:
+        trials = {trial.id: trial for trial in store.trials("tiny_demo-digits")}
+        artifacts = store.artifacts("tiny_demo-digits")
+        architectures = store.architectures("tiny_demo-digits")
+    assert {artifact.trial_id for artifact in artifacts} == trials.keys()
+    for artifact in artifacts:
+        content = Path(artifact.path).read_bytes()
+        assert hashlib.sha256(content).hexdigest() == artifact.sha256
+        arch = architectures[trials[artifact.trial_id].trained_arch_id].description
+        TransXNet(ArchConfig.from_dict(arch)).load_state_dict(load_file(artifact.path))
+
+
+def test_nothing_of_rays_stays_behind(finished):
+    study = finished[0] / "runs" / "tiny_demo-digits"
+    assert sorted(path.name for path in study.iterdir()) == [".lock", "report", "weights"]
+
+
+def test_the_same_sweep_again_trains_nothing(finished):
+    folder = finished[0]
+    before = trials_in(folder)
+    code, said = run(folder)
+    assert code == 0
+    assert trials_in(folder) == before
+    assert "6 trials are in the record already" in said
+
+
+def test_another_study_takes_the_results_of_equal_trainings(finished):
+    folder = finished[0]
+    code, _ = run(folder, "study=second", "trials=3")
+    second = trials_in(folder, "second")
+    assert code == 0
+    assert len(second) == 3
+    by_id = {trial.id: trial for trial in trials_in(folder)}
+    assert [trial.val_accuracy for trial in second] == [by_id[t.reused_from].val_accuracy for t in second]
+
+
+def test_other_settings_need_another_study(finished):
+    with pytest.raises(ValueError, match=r"fidelity\.epochs.*study=NAME"):
+        run(finished[0], "proxy.epochs=2")
+
+
+def test_a_second_driver_of_a_study_is_refused(finished):
+    with (
+        only_driver(finished[0] / "runs" / "tiny_demo-digits", "tiny_demo-digits"),
+        pytest.raises(ValueError, match=rf"is being run by process {os.getpid()} on .*study=NAME"),
+    ):
+        run(finished[0])
+
+
+def test_the_baseline_is_never_stopped_early(tmp_path):
+    words = ["scheduler=asha", "proxy.epochs=3", "proxy.data_share=0.2", "resources.max_concurrent=1", "seed=1"]
+    run(tmp_path, *words, "seeds=2")
+    with Store.open(f"sqlite:///{tmp_path / 'sweeps.db'}") as store:
+        baseline = store.study("tiny_demo-digits").baseline_arch_id
+    states = [trial.state for trial in trials_in(tmp_path) if trial.arch_id == baseline]
+    assert states == [TrialState.COMPLETE] * 2
+
+
+@pytest.mark.parametrize("search", ["random", "tpe", "nsga2"])
+def test_every_search_runs_within_the_budget(tmp_path, search):
+    code, _ = run(tmp_path, f"search={search}", "trials=3", "budget.max_params_m=0.42", "proxy.data_share=0.2")
+    with Store.open(f"sqlite:///{tmp_path / 'sweeps.db'}") as store:
+        study, architectures = store.study("tiny_demo-digits"), store.architectures("tiny_demo-digits")
+        tried = {trial.arch_id for trial in store.trials("tiny_demo-digits")}
+    assert code == 0
+    assert len(tried) == 3
+    others = tried - {study.baseline_arch_id}
+    assert all(architectures[arch_id].params <= 420_000 for arch_id in others)
+
+
+def test_asha_stores_the_stopped_as_stopped_with_the_epochs_they_ran(tmp_path):
+    code, _ = run(
+        tmp_path, "scheduler=asha", "proxy.epochs=4", "proxy.data_share=0.2", "seeds=2", "resources.max_concurrent=1"
+    )
+    trials = trials_in(tmp_path)
+    stopped = [trial for trial in trials if trial.state is TrialState.STOPPED]
+    assert code == 0
+    assert stopped, "ASHA must have stopped some of 12"
+    assert all(0 < trial.epochs_run < 4 and trial.val_accuracy is None and trial.reason for trial in stopped)
+    assert all(trial.epochs_run == 4 for trial in trials if trial.state is TrialState.COMPLETE)
+
+
+def test_trials_that_fail_are_kept_with_their_reason(tmp_path):
+    code, _ = run(tmp_path, "recipe.learning_rate=1e30", "recipe.clip_grad_norm=0", "trials=2", "proxy.epochs=2")
+    trials = trials_in(tmp_path)
+    assert code == 1
+    assert [trial.state for trial in trials] == [TrialState.FAILED] * 2
+    assert all("loss is" in (trial.reason or "") for trial in trials)
+    assert (tmp_path / "runs" / "tiny_demo-digits" / "report" / "report.html").is_file()
+
+
+def test_a_trial_that_fits_no_machine_is_refused():
+    with pytest.raises(ValueError, match="must fit the machines"):
+        plan_slots(ResourcesConfig(cpus=1000))
+    assert plan_slots(dataclasses.replace(ResourcesConfig(), max_concurrent=1)).concurrent == 1

@@ -1,0 +1,119 @@
+"""The sweep as people run it: from a shell, with Ctrl-C and with typing mistakes."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from db import Store, TrialState
+
+STUDY = "tiny_demo-digits"
+WORDS = ["space=tiny_demo", "data=digits", "proxy.image_size=16", "proxy.epochs=1"]
+
+
+def start(folder, *words):
+    command = [sys.executable, "-W", "ignore", "-m", "experiments.sweep", *words]
+    return subprocess.Popen(
+        command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+
+
+def trials_in(folder):
+    database = folder / "runs" / "transxnet.db"
+    if not database.is_file():
+        return []
+    try:
+        with Store.open(f"sqlite:///{database}", create=False) as store:
+            return store.trials(STUDY)
+    except ValueError:  # not made yet
+        return []
+
+
+def wait_for_complete(folder, process, count):
+    for _ in range(600):
+        done = sum(trial.state is TrialState.COMPLETE for trial in trials_in(folder))
+        if done >= count:
+            return
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.2)
+    raise AssertionError(f"not {count} trials in two minutes")
+
+
+def test_ctrl_c_keeps_what_finished_and_the_same_command_goes_on(tmp_path):
+    process = start(tmp_path, *WORDS, "seeds=2")
+    wait_for_complete(tmp_path, process, 2)
+    os.kill(process.pid, signal.SIGINT)
+    out, error = process.communicate(timeout=90)
+    kept = [trial for trial in trials_in(tmp_path) if trial.state is TrialState.COMPLETE]
+    assert process.returncode == 130, (out, error)
+    assert len(kept) >= 2
+    assert not [trial for trial in trials_in(tmp_path) if trial.state is TrialState.RUNNING]
+    assert "the same command goes on" in out
+    assert error == ""
+
+    again = start(tmp_path, *WORDS, "seeds=2")
+    out, error = again.communicate(timeout=240)
+    assert again.returncode == 0, (out, error)
+    complete = [trial for trial in trials_in(tmp_path) if trial.state is TrialState.COMPLETE]
+    assert sorted((trial.arch_id, trial.seed) for trial in complete) == sorted(
+        {(trial.arch_id, trial.seed) for trial in complete}
+    ), "a finished trial was run again"
+    assert len(complete) == 6 * 2
+    assert all(trial in complete for trial in kept)
+    retried = [trial.retry_of for trial in complete if trial.retry_of is not None]
+    interrupted = [trial.id for trial in trials_in(tmp_path) if trial.state is TrialState.INTERRUPTED]
+    assert sorted(retried) == sorted(interrupted)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["space=idconv_grops"], "did you mean idconv_groups"),
+        (["trails=3"], "did you mean trials"),
+        (["proxy.epochs=0"], "proxy.epochs must be at least 1, got 0"),
+        (["proxy.epochs=many"], "proxy.epochs"),
+        (["search=grid", "space=transxnet"], "search=tpe"),
+        (["budget.max_gmacs=-1"], "budget.max_gmacs must be above 0"),
+        (["data=npz"], "data.path="),
+        (["storage.url=foo"], "storage.url=sqlite"),
+        (["study=../x"], "study"),
+        (["objectives=[accuracy,speed]"], "'speed'"),
+        (["seeds=0"], "seeds must be between 1"),
+        (["trials=1000000000000"], "trials must be between 1"),
+        (["recipe.batch_size=100000"], "batch_size"),
+        (["resources.cpus=1000"], "resources.cpus=1000"),
+        (["space.dimensions.idconv_groups.choices=[3,4]"], "base"),
+    ],
+)
+def test_a_mistake_ends_with_one_line_and_writes_nothing(words, said, tmp_path, monkeypatch, capsys, shared_ray):
+    import experiments.sweep
+    from space.cli import run_entry_point
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["sweep", f"data.cache={tmp_path.parent / 'cache'}", *words])
+    with pytest.raises(SystemExit) as ended:
+        run_entry_point(experiments.sweep.main)
+    error = capsys.readouterr().err
+    assert ended.value.code == 2
+    assert error.startswith("error: ")
+    assert error.count("\n") == 1, error
+    assert said in error
+    assert not list(tmp_path.iterdir())
+
+
+def test_help_names_every_group_and_key():
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-m", "experiments.sweep", "--help"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    for word in (
+        "idconv_groups", "cifar10", "quick", "nsga2", "asha", "postgresql",
+        "study:", "objectives:", "trials:", "seeds:", "retry_failed:", "max_gmacs:", "max_params_m:", "learning_rate:",
+        "cpus:", "gpus:", "max_concurrent:", "address:", "image_size:", "width_scale:", "validation_share:", "url:",
+    ):  # fmt: skip
+        assert word in done.stdout
