@@ -26,8 +26,8 @@ def proxy_cautions(space: Space, fidelity: Fidelity) -> Iterator[str]:
     trained = {_proxy(arch, fidelity).id for arch in different.values()}
     if len(trained) < len(different):
         yield (
-            f"the {len(different)} variants are only {len(trained)} different networks at this proxy's size: those that "
-            f"are the same share one training; a larger proxy.width_scale or proxy.depth_scale tells them apart"
+            f"the {len(different)} variants are only {len(trained)} different networks at this proxy's size: those "
+            f"that are the same share one training; a larger proxy.width_scale or proxy.depth_scale tells them apart"
         )
 
 

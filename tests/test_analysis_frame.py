@@ -41,8 +41,7 @@ def test_a_variant_is_the_mean_of_its_complete_trials_in_percent():
 def test_only_complete_trials_enter_averages_fronts_and_rankings(state):
     # Even where the record holds an accuracy for it, an unfinished trial is not a result.
     tempting = trial(2, 0, 0.99, state=state, train_seconds=0.1)
-    also = trial(1, 5, 0.99, state=state)
-    found = results([trial(1, 0, 0.70), trial(1, 1, 0.71), tempting, also])
+    found = results([trial(1, 0, 0.70), trial(1, 1, 0.71), tempting])
     frame = frame_of(found)
     assert row_of(frame, "arch01")["val_accuracy_pct"] == pytest.approx(70.5)
     unfinished = row_of(frame, "arch02")
@@ -55,7 +54,22 @@ def test_only_complete_trials_enter_averages_fronts_and_rankings(state):
     assert front_of(frame, ["accuracy", "train_time"]).tolist() == [True, False]
     assert best(frame) == 0
     rows = trial_frame(found.study, found.trials, found.architectures)
-    assert rows["val_accuracy_pct"].isna().tolist() == [False, False, True, True]
+    assert rows["val_accuracy_pct"].isna().tolist() == [False, False, True]
+
+
+@pytest.mark.parametrize("state", [TrialState.STOPPED, TrialState.FAILED])
+def test_a_variant_of_which_a_seed_was_stopped_or_failed_has_no_mean(state):
+    # The mean of those seeds that survived would flatter it.
+    found = results([trial(1, 0, 0.70), trial(2, 0, 0.99), trial(2, 1, None, state=state)])
+    row = row_of(frame_of(found), "arch02")
+    assert math.isnan(row["val_accuracy_pct"])
+    assert row["seeds"] == 0
+
+
+@pytest.mark.parametrize("state", [TrialState.RUNNING, TrialState.INTERRUPTED])
+def test_a_seed_that_is_still_to_come_does_not_hide_those_that_are_complete(state):
+    found = results([trial(1, 0, 0.70), trial(2, 0, 0.80), trial(2, 1, None, state=state)])
+    assert row_of(frame_of(found), "arch02")["val_accuracy_pct"] == pytest.approx(80)
 
 
 def test_a_seed_counts_once():
@@ -80,7 +94,9 @@ def test_complete_without_accuracy_is_refused():
 
 
 def test_the_most_accurate_comes_first():
-    assert frame_of(realistic())["val_accuracy_pct"].is_monotonic_decreasing
+    accuracies = frame_of(realistic())["val_accuracy_pct"]
+    assert accuracies.dropna().is_monotonic_decreasing
+    assert accuracies.isna().tolist() == [False] * 6 + [True] * 2  # those with a stopped or a failed seed
 
 
 def test_verdicts_compare_with_the_baseline_under_pooled_noise():
@@ -104,7 +120,8 @@ def test_verdicts_compare_with_the_baseline_under_pooled_noise():
 
 def test_with_one_seed_everything_is_inconclusive_and_says_so():
     frame = frame_of(realistic(variants=8, seeds=1))
-    rivals = frame[~frame["is_baseline"]]
+    rivals = frame[~frame["is_baseline"] & (frame["seeds"] > 0)]
+    assert len(rivals) == 5
     assert set(rivals["verdict"]) == {"inconclusive"}
     assert set(rivals["verdict_note"]) == {"needs a second seed"}
     assert frame["val_accuracy_pct_ci95"].isna().all()

@@ -1,0 +1,255 @@
+"""Training repeats bit for bit, goes on where it was saved, learns, and says why it cannot."""
+
+import dataclasses
+import math
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+
+from experiments.data.config import DataConfig
+from experiments.data.load import load_dataset
+from experiments.fidelity import Fidelity
+from experiments.recipe import Recipe
+from experiments.spec import TrialSpec
+from experiments.trainable import STATE_FILE, WEIGHTS_FILE, ProxyTrial
+from experiments.training import Training, TrainingFailed, learning_rate
+
+CPU = torch.device("cpu")
+TIMES = ("seconds",)  # all that may differ between two runs of a spec
+
+
+@pytest.fixture(scope="module")
+def spec(tmp_path_factory, small_arch):
+    """Two epochs of a small network on a fifth of the digits at 16 px, with drop path: all randomness there is."""
+    data = DataConfig("digits", cache=str(tmp_path_factory.mktemp("cache")))
+    return TrialSpec(
+        arch=small_arch.replace(image_size=(16, 16), in_channels=1, num_classes=10),
+        recipe=Recipe(batch_size=32, drop_path=0.3),
+        fidelity=Fidelity(image_size=16, data_share=0.2, epochs=2),
+        data=data,
+        data_fingerprint=load_dataset(data, 16).fingerprint,
+        seed=0,
+    )
+
+
+def with_recipe(spec, **changes):
+    return dataclasses.replace(spec, recipe=dataclasses.replace(spec.recipe, **changes))
+
+
+def with_fidelity(spec, **changes):
+    return dataclasses.replace(spec, fidelity=dataclasses.replace(spec.fidelity, **changes))
+
+
+def measured(metrics):
+    """What an epoch measured, without its times."""
+    plain = metrics if isinstance(metrics, dict) else metrics.to_dict()
+    return {name: value for name, value in plain.items() if name not in (*TIMES, "done")}
+
+
+def outcome(spec):
+    """All epochs of a spec: what they measured, and the weights at the end."""
+    training = Training(spec, CPU)
+    epochs = [measured(training.run_epoch()) for _ in range(spec.fidelity.epochs)]
+    return epochs, training.model.state_dict()
+
+
+def same(one, other):
+    """Whether two outcomes are equal to the last bit."""
+    weights = all(torch.equal(tensor, other[1][name]) for name, tensor in one[1].items())
+    return one[0] == other[0] and one[1].keys() == other[1].keys() and weights
+
+
+def started(spec):
+    """A trial as Ray would set it up, without Ray."""
+    trial = ProxyTrial.__new__(ProxyTrial)
+    trial.setup({"spec": spec.to_dict(), "threads": 1})
+    return trial
+
+
+def test_one_spec_gives_one_result_whatever_ran_before_it(spec):
+    other = dataclasses.replace(spec, seed=1)
+    first = outcome(spec)
+    between = outcome(other)
+    again = outcome(spec)
+    assert same(first, again)
+    assert same(between, outcome(other))
+
+
+def test_seeds_differ(spec):
+    assert not same(outcome(spec), outcome(dataclasses.replace(spec, seed=1)))
+
+
+def test_amp_changes_nothing_on_a_cpu(spec):
+    assert same(outcome(with_recipe(spec, amp=True)), outcome(with_recipe(spec, amp=False)))
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_amp_trains_on_a_gpu(spec):
+    training = Training(with_recipe(spec, amp=True))
+    assert training.device.type == "cuda"
+    assert math.isfinite(training.run_epoch().train_loss)
+
+
+@pytest.mark.parametrize("change", [{"drop_path": 0.0}, {"label_smoothing": 0.0}, {"weight_decay": 0.5}])
+def test_the_recipe_is_felt(spec, change):
+    assert not same(outcome(spec), outcome(with_recipe(spec, **change)))
+
+
+def test_mirroring_is_not_felt_where_it_would_change_the_class(spec):
+    assert same(outcome(with_recipe(spec, flip=True)), outcome(with_recipe(spec, flip=False)))
+
+
+def test_a_trial_goes_on_from_its_checkpoint_as_if_nothing_had_happened(spec, tmp_path):
+    spec = with_fidelity(spec, epochs=3)
+    whole = outcome(spec)
+    before = started(spec)
+    before.step()
+    before.save_checkpoint(str(tmp_path))
+    Training(dataclasses.replace(spec, seed=7), CPU).run_epoch()  # somebody else uses the random numbers
+    after = started(spec)
+    after.load_checkpoint(str(tmp_path))
+    epochs = [measured(after.step()), measured(after.step())]
+    assert same((epochs, after._training.model.state_dict()), (whole[0][1:], whole[1]))
+
+
+def test_a_checkpoint_is_two_files_that_run_no_code(spec, tmp_path):
+    trial = started(spec)
+    trial.step()
+    trial.save_checkpoint(str(tmp_path))
+    assert sorted(path.name for path in tmp_path.iterdir()) == [WEIGHTS_FILE, STATE_FILE]
+    assert torch.load(tmp_path / STATE_FILE, weights_only=True)["epoch"] == 1
+
+
+def test_a_worker_that_is_used_again_gives_the_result_of_a_new_one(spec):
+    other = dataclasses.replace(spec, seed=1)
+    used = started(spec)
+    used.step()
+    assert used.reset_config({"spec": other.to_dict(), "threads": 1})
+    fresh = started(other)
+    assert measured(used.step()) == measured(fresh.step())
+
+
+def test_the_last_epoch_is_done(spec):
+    trial = started(spec)
+    assert [trial.step()["done"] for _ in range(2)] == [False, True]
+
+
+def test_a_network_learns_the_digits(spec):
+    spec = with_fidelity(with_recipe(spec, drop_path=0.0, learning_rate=5e-3), data_share=1.0, epochs=4)
+    training = Training(spec, CPU)
+    epochs = [training.run_epoch() for _ in range(4)]
+    assert epochs[-1].val_accuracy > 0.7  # chance is 0.1
+    assert epochs[-1].train_loss < epochs[0].train_loss
+    assert [epoch.epoch for epoch in epochs] == [1, 2, 3, 4]
+
+
+def test_the_validation_split_alone_is_looked_at(spec, monkeypatch):
+    training = Training(spec, CPU)
+    looked_at = []
+    evaluate = training.evaluate
+    monkeypatch.setattr(training, "evaluate", lambda split: looked_at.append(split) or evaluate(split))
+    training.run_epoch()
+    assert looked_at == [training.dataset.validation]
+
+
+def test_evaluation_is_the_mean_over_all_images(spec, monkeypatch):
+    training = Training(spec, CPU)
+    whole = training.evaluate(training.dataset.validation)
+    monkeypatch.setattr("experiments.training.EVALUATION_BATCH", 7)  # the last batch is smaller
+    assert training.evaluate(training.dataset.validation) == pytest.approx(whole, rel=1e-5)
+
+
+def test_the_learning_rate_rises_to_the_peak_and_falls_to_the_minimum():
+    recipe = Recipe(learning_rate=1.0, min_learning_rate=0.1, warmup_share=0.2)
+    rates = [learning_rate(recipe, step, 11) for step in range(11)]
+    assert rates[:3] == pytest.approx([0.5, 1.0, 1.0])
+    assert rates[6] == pytest.approx(0.55)  # half of the way down
+    assert rates[10] == pytest.approx(0.1)
+    assert rates[2:] == sorted(rates[2:], reverse=True)
+
+
+def test_without_warm_up_the_first_step_has_the_peak():
+    recipe = Recipe(learning_rate=1.0, min_learning_rate=0.0, warmup_share=0.0)
+    assert [learning_rate(recipe, step, 3) for step in range(3)] == pytest.approx([1.0, 0.5, 0.0])
+    assert learning_rate(recipe, 0, 1) == 1.0
+
+
+def test_an_epoch_reports_the_rate_of_its_last_step(spec):
+    training = Training(spec, CPU)
+    steps = len(training.batches)
+    rates = [training.run_epoch().learning_rate for _ in range(2)]
+    assert rates == [learning_rate(spec.recipe, epoch * steps + steps - 1, 2 * steps) for epoch in range(2)]
+    assert rates[1] == spec.recipe.min_learning_rate
+
+
+def test_biases_norms_and_position_tables_do_not_decay(spec):
+    training = Training(with_recipe(spec, weight_decay=0.5), CPU)
+    decay = {id(p): group["weight_decay"] for group in training.optimizer.param_groups for p in group["params"]}
+    named = dict(training.model.named_parameters())
+    assert decay.keys() == {id(parameter) for parameter in named.values()}
+    free = {name for name, parameter in named.items() if decay[id(parameter)] == 0}
+    assert free == {
+        name for name, p in named.items() if p.ndim <= 1 or name.endswith(("position_table", "idconv.biases"))
+    }
+
+
+@pytest.fixture(scope="module")
+def exploding(spec):
+    return with_recipe(spec, learning_rate=1e30, clip_grad_norm=0.0)
+
+
+def test_a_loss_that_is_no_number_ends_the_training(exploding):
+    with pytest.raises(TrainingFailed, match=r"loss is (nan|inf) in epoch 1; lower recipe\.learning_rate"):
+        Training(exploding, CPU).run_epoch()
+
+
+def test_a_trial_that_cannot_go_on_tells_why_and_its_worker_lives_on(exploding, spec, tmp_path):
+    trial = started(exploding)
+    result = trial.step()
+    assert result["done"]
+    assert "loss is" in result["failure"]
+    trial.save_checkpoint(str(tmp_path))
+    assert not list(tmp_path.iterdir()), "weights of a failed training must not be kept"
+    trial.reset_config({"spec": spec.to_dict(), "threads": 1})
+    assert "failure" not in trial.step()
+
+
+def test_other_data_than_those_of_the_study_are_refused(spec):
+    changed = dataclasses.replace(spec, data_fingerprint="f" * 16)
+    with pytest.raises(ValueError, match="the data digits must be those that the study began with"):
+        Training(changed, CPU)
+    result = started(changed).step()
+    assert result["done"]
+    assert "must be those that the study began with" in result["failure"]
+
+
+def test_a_batch_that_the_data_do_not_fill_is_refused(spec):
+    with pytest.raises(ValueError, match="batch_size must be at most the number of training images, got 5000"):
+        Training(with_recipe(spec, batch_size=5000), CPU)
+
+
+def test_a_cache_that_vanishes_is_made_again(spec, tmp_path):
+    shutil.copytree(Path(spec.data.cache), tmp_path / "cache")
+    moved = dataclasses.replace(spec, data=dataclasses.replace(spec.data, cache=str(tmp_path / "cache")))
+    first = outcome(moved)
+    shutil.rmtree(tmp_path / "cache")
+    assert same(first, outcome(moved))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"learning_rate": 0}, "recipe.learning_rate must be above 0, got 0"),
+        ({"batch_size": -1}, "recipe.batch_size must be above 0, got -1"),
+        ({"weight_decay": -0.1}, "recipe.weight_decay must be 0 or above, got -0.1"),
+        ({"warmup_share": 1}, "recipe.warmup_share must be at least 0 and below 1, got 1"),
+        ({"drop_path": float("nan")}, "recipe.drop_path must be at least 0 and below 1, got nan"),
+        ({"learning_rate": 1e-6}, "recipe.min_learning_rate must be at most recipe.learning_rate, got 1e-05"),
+    ],
+)
+def test_a_recipe_out_of_range_is_refused_by_name(change, message):
+    with pytest.raises(ValueError) as caught:  # noqa: PT011 - compared below
+        Recipe(**change)
+    assert str(caught.value).startswith(message)
