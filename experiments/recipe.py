@@ -37,6 +37,8 @@ class Recipe:
             _require(getattr(self, name) >= 0, name, "0 or above", getattr(self, name))
         for name in ("warmup_share", "label_smoothing", "drop_path"):
             _require(0 <= getattr(self, name) < 1, name, "at least 0 and below 1", getattr(self, name))
+        rule = f"at most recipe.learning_rate, which is {self.learning_rate:g}"
+        _require(self.min_learning_rate <= self.learning_rate, "min_learning_rate", rule, self.min_learning_rate)
 
 
 def _require(holds: bool, name: str, rule: str, value: float) -> None:

@@ -2,8 +2,6 @@
 
 import dataclasses
 import math
-import shutil
-from pathlib import Path
 
 import pytest
 import torch
@@ -22,12 +20,12 @@ TIMES = ("seconds",)  # all that may differ between two runs of a spec
 
 @pytest.fixture(scope="module")
 def spec(tmp_path_factory, small_arch):
-    """Two epochs of a small network on a fifth of the digits at 16 px, with drop path: all randomness there is."""
+    """Two epochs of a small network on a tenth of the digits at 16 px, with drop path: all randomness there is."""
     data = DataConfig("digits", cache=str(tmp_path_factory.mktemp("cache")))
     return TrialSpec(
         arch=small_arch.replace(image_size=(16, 16), in_channels=1, num_classes=10),
         recipe=Recipe(batch_size=32, drop_path=0.3),
-        fidelity=Fidelity(image_size=16, data_share=0.2, epochs=2),
+        fidelity=Fidelity(image_size=16, data_share=0.1, epochs=2),
         data=data,
         data_fingerprint=load_dataset(data, 16).fingerprint,
         seed=0,
@@ -61,6 +59,12 @@ def same(one, other):
     return one[0] == other[0] and one[1].keys() == other[1].keys() and weights
 
 
+@pytest.fixture(scope="module")
+def reference(spec):
+    """What the spec gives."""
+    return outcome(spec)
+
+
 def started(spec):
     """A trial as Ray would set it up, without Ray."""
     trial = ProxyTrial.__new__(ProxyTrial)
@@ -68,21 +72,20 @@ def started(spec):
     return trial
 
 
-def test_one_spec_gives_one_result_whatever_ran_before_it(spec):
+def test_one_spec_gives_one_result_whatever_ran_before_it(spec, reference):
     other = dataclasses.replace(spec, seed=1)
-    first = outcome(spec)
-    between = outcome(other)
-    again = outcome(spec)
-    assert same(first, again)
-    assert same(between, outcome(other))
+    first = outcome(other)
+    assert same(outcome(spec), reference)
+    assert same(outcome(other), first)
 
 
-def test_seeds_differ(spec):
-    assert not same(outcome(spec), outcome(dataclasses.replace(spec, seed=1)))
+def test_seeds_differ(spec, reference):
+    assert not same(outcome(dataclasses.replace(spec, seed=1)), reference)
 
 
-def test_amp_changes_nothing_on_a_cpu(spec):
-    assert same(outcome(with_recipe(spec, amp=True)), outcome(with_recipe(spec, amp=False)))
+def test_amp_changes_nothing_on_a_cpu(spec, reference):
+    assert spec.recipe.amp
+    assert same(outcome(with_recipe(spec, amp=False)), reference)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
@@ -93,12 +96,13 @@ def test_amp_trains_on_a_gpu(spec):
 
 
 @pytest.mark.parametrize("change", [{"drop_path": 0.0}, {"label_smoothing": 0.0}, {"weight_decay": 0.5}])
-def test_the_recipe_is_felt(spec, change):
-    assert not same(outcome(spec), outcome(with_recipe(spec, **change)))
+def test_the_recipe_is_felt(spec, reference, change):
+    assert not same(outcome(with_recipe(spec, **change)), reference)
 
 
-def test_mirroring_is_not_felt_where_it_would_change_the_class(spec):
-    assert same(outcome(with_recipe(spec, flip=True)), outcome(with_recipe(spec, flip=False)))
+def test_mirroring_is_not_felt_where_it_would_change_the_class(spec, reference):
+    assert spec.recipe.flip
+    assert same(outcome(with_recipe(spec, flip=False)), reference)
 
 
 def test_a_trial_goes_on_from_its_checkpoint_as_if_nothing_had_happened(spec, tmp_path):
@@ -127,8 +131,8 @@ def test_a_worker_that_is_used_again_gives_the_result_of_a_new_one(spec):
     used = started(spec)
     used.step()
     assert used.reset_config({"spec": other.to_dict(), "threads": 1})
-    fresh = started(other)
-    assert measured(used.step()) == measured(fresh.step())
+    result = measured(used.step())
+    assert result == measured(started(other).step())
 
 
 def test_the_last_epoch_is_done(spec):
@@ -137,12 +141,12 @@ def test_the_last_epoch_is_done(spec):
 
 
 def test_a_network_learns_the_digits(spec):
-    spec = with_fidelity(with_recipe(spec, drop_path=0.0, learning_rate=5e-3), data_share=1.0, epochs=4)
+    spec = with_fidelity(with_recipe(spec, drop_path=0.0, learning_rate=5e-3), data_share=1.0, epochs=3)
     training = Training(spec, CPU)
-    epochs = [training.run_epoch() for _ in range(4)]
-    assert epochs[-1].val_accuracy > 0.7  # chance is 0.1
+    epochs = [training.run_epoch() for _ in range(3)]
+    assert epochs[-1].val_accuracy > 0.6  # chance is 0.1
     assert epochs[-1].train_loss < epochs[0].train_loss
-    assert [epoch.epoch for epoch in epochs] == [1, 2, 3, 4]
+    assert [epoch.epoch for epoch in epochs] == [1, 2, 3]
 
 
 def test_the_validation_split_alone_is_looked_at(spec, monkeypatch):
@@ -230,12 +234,9 @@ def test_a_batch_that_the_data_do_not_fill_is_refused(spec):
         Training(with_recipe(spec, batch_size=5000), CPU)
 
 
-def test_a_cache_that_vanishes_is_made_again(spec, tmp_path):
-    shutil.copytree(Path(spec.data.cache), tmp_path / "cache")
-    moved = dataclasses.replace(spec, data=dataclasses.replace(spec.data, cache=str(tmp_path / "cache")))
-    first = outcome(moved)
-    shutil.rmtree(tmp_path / "cache")
-    assert same(first, outcome(moved))
+def test_the_place_of_the_cache_is_not_felt(spec, reference, tmp_path):
+    elsewhere = dataclasses.replace(spec.data, cache=str(tmp_path / "made again"))
+    assert same(outcome(dataclasses.replace(spec, data=elsewhere)), reference)
 
 
 @pytest.mark.parametrize(
@@ -246,7 +247,10 @@ def test_a_cache_that_vanishes_is_made_again(spec, tmp_path):
         ({"weight_decay": -0.1}, "recipe.weight_decay must be 0 or above, got -0.1"),
         ({"warmup_share": 1}, "recipe.warmup_share must be at least 0 and below 1, got 1"),
         ({"drop_path": float("nan")}, "recipe.drop_path must be at least 0 and below 1, got nan"),
-        ({"learning_rate": 1e-6}, "recipe.min_learning_rate must be at most recipe.learning_rate, got 1e-05"),
+        (
+            {"learning_rate": 1e-6},
+            "recipe.min_learning_rate must be at most recipe.learning_rate, which is 1e-06, got 1e-05",
+        ),
     ],
 )
 def test_a_recipe_out_of_range_is_refused_by_name(change, message):
