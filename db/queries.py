@@ -38,13 +38,15 @@ def trials_of(study: str) -> Select[TrialRow]:
     return select(TrialRow).where(TrialRow.study == study).order_by(TrialRow.id)
 
 
-def complete_trials(spec_key: str) -> Select[TrialRow]:
-    """Of any study, trained and not reused, earliest first."""
-    same = (
+def complete_trials(spec_key: str, code_version: str | None) -> Select[TrialRow]:
+    """Of any study, trained and not reused, by this code if one is named, earliest first."""
+    same = [
         TrialRow.spec_key == spec_key,
         TrialRow.state == TrialState.COMPLETE,
         TrialRow.reused_from.is_(None),
-    )
+    ]
+    if code_version is not None:
+        same.append(TrialRow.code_version == code_version)
     return select(TrialRow).where(*same).order_by(TrialRow.id)
 
 

@@ -182,10 +182,13 @@ class Store:
         with self._reading.begin() as session:
             return trial_record(_require(session, TrialRow, "trial_id", trial_id))
 
-    def find_complete(self, spec_key: str) -> TrialRecord | None:
-        """The earliest COMPLETE trial of any study with this key that was itself trained, if there is one."""
+    def find_complete(self, spec_key: str, code_version: str | None = None) -> TrialRecord | None:
+        """The earliest COMPLETE trial of any study with this key that was itself trained, if there is one.
+
+        With `code_version`, the earliest that this code trained.
+        """
         with self._reading.begin() as session:
-            row = session.scalar(queries.complete_trials(spec_key).limit(1))
+            row = session.scalar(queries.complete_trials(spec_key, code_version).limit(1))
             return trial_record(row) if row else None
 
     def epochs(self, study: str) -> list[EpochRecord]:

@@ -208,8 +208,8 @@ class Driver:
         if any(job.spec.key == spec.key for job in self._jobs.values()):
             self._waiting[spec.key].append((variant, seed))
             return None
-        known = self._store.find_complete(spec.key)
-        if known is not None and known.provenance.code_version == self._conditions.provenance.code_version:
+        known = self._store.find_complete(spec.key, self._conditions.provenance.code_version)
+        if known is not None:
             self._reuse(variant, seed, known)
             return None
         self._store.add_architectures([architecture_record(spec.arch)])

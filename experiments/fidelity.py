@@ -21,9 +21,9 @@ class Fidelity:
     """Factor on the stages' widths; the nearest legal width is taken."""
     depth_scale: float = 0.2
     """Factor on the stages' depths, rounded, at least one block."""
-    data_share: float = 0.2
+    data_share: float = 0.3
     """Share of the training images, the same share of each class."""
-    epochs: int = 8
+    epochs: int = 5
 
     def __post_init__(self) -> None:
         for name in ("image_size", "stem_stride", "epochs"):

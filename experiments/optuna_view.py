@@ -91,8 +91,10 @@ class OptunaView:
 
     def _close_open_trials(self) -> None:
         # A driver that was killed leaves trials open, which nobody will ever finish under their old numbers.
-        for trial in self._study.get_trials(deepcopy=False, states=(OptunaState.RUNNING, OptunaState.WAITING)):
-            self._study.tell(trial.number, state=OptunaState.FAIL, skip_if_finished=True)
+        for _ in self._study.get_trials(deepcopy=False, states=(OptunaState.WAITING,)):
+            self._study.ask()  # only what runs can be ended
+        for trial in self._study.get_trials(deepcopy=False, states=(OptunaState.RUNNING,)):
+            self._study.tell(trial.number, state=OptunaState.FAIL)
 
 
 def _costs(variant: Variant) -> dict[str, Any]:

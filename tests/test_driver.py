@@ -1,247 +1,474 @@
-"""The sweep's decisions, with trials that only pretend to train."""
+"""What a sweep decides and records: every variant and seed once, whatever ends, fails or is killed."""
 
 import dataclasses
+from collections import Counter
 
-import optuna
 import pytest
-from inline_sweep import OBJECTIVES, Silent
+from fake_sweep import EPOCHS, FakeSweep, Heard, accuracy_of, complete, fail, stop_early, train_epochs, work
+from optuna.study import StudyDirection
+from optuna.trial import TrialState as OptunaState
 
-from db import Provenance, Store, StudyRecord, TrialState
-from experiments.candidates import Budget, Candidates
-from experiments.data.config import DataConfig
-from experiments.driver import Conditions, Driver, architecture_record
+from db import Provenance, TrialState
+from experiments.candidates import Budget
 from experiments.fidelity import Fidelity
-from experiments.objectives import directions, read_objectives
-from experiments.optuna_view import OptunaView
-from experiments.recipe import Recipe
-from experiments.suggest import SearchConfig, make_suggester
 from space import Space
-from space.presets import load_preset
 
-EPOCHS = 2
-TINY = load_preset("tiny_demo")  # 6 variants
+COMPLETE, STOPPED, FAILED, INTERRUPTED, RUNNING = (
+    TrialState.COMPLETE, TrialState.STOPPED, TrialState.FAILED, TrialState.INTERRUPTED, TrialState.RUNNING,
+)  # fmt: skip
+BASE = {
+    "variant": "transxnet_t",
+    "image_size": 64,
+    "stages": {"depth": [1, 1, 2, 1], "width": [16, 32, 64, 96]},
+}
+# At a third of the depth all of these are one trained network.
 DEPTHS = Space.from_dict(
     {
         "name": "depths",
-        "about": "Depths that a proxy cannot tell apart.",
-        "base": "transxnet_t",
-        "dimensions": {"depth": {"vary": "tuple", "choices": [[3, 3, 9, 3], [3, 3, 10, 3], [3, 3, 12, 3]]}},
+        "about": "Three targets, one proxy.",
+        "base": BASE,
+        "dimensions": {"depth": {"vary": "tuple", "choices": [[1, 1, 2, 1], [1, 1, 3, 1], [1, 1, 4, 1]]}},
     }
 )
+SHALLOW = Fidelity(width_scale=1.0, depth_scale=0.34, epochs=EPOCHS)
 
 
-class Sweep:
-    """A driver over a store in a folder; a new one is a new run of the same command."""
-
-    def __init__(self, folder, *, study="s", space=TINY, search="grid", budget=None, code="1", **changes):
-        self.url = f"sqlite:///{folder / 'sweeps.db'}"
-        self.study, self.store = study, Store.open(self.url)
-        fidelity = Fidelity(width_scale=0.5, depth_scale=0.2, epochs=EPOCHS)
-        data = DataConfig("digits")
-        self.store.add_architectures([architecture_record(space.base)])
-        self.store.add_study(
-            StudyRecord(
-                study, space.to_dict(), {}, {}, dataclasses.asdict(fidelity), OBJECTIVES, space.base.id, "typed"
-            )
-        )
-        objectives = read_objectives(OBJECTIVES)
-        candidates = Candidates(space, budget or Budget())
-        self.base = space.base
-        self.driver = Driver(
-            self.store,
-            Conditions(study, Recipe(), fidelity, data, "0" * 16, 1, 10, Provenance(code, {}, {})),
-            candidates,
-            make_suggester(SearchConfig(search), candidates, directions(objectives), 0),
-            OptunaView(self.url, study, space, objectives),
-            objectives,
-            Silent(),
-            **{"seeds": 2, "variants": None, **changes},
-        )
-
-    def train(self, job, epochs=EPOCHS, failure=None, accuracy=0.5):
-        for epoch in range(1, epochs + 1):
-            metrics = {
-                "train_loss": 1.0,
-                "val_loss": 1.0,
-                "val_accuracy": accuracy,
-                "learning_rate": 0.1,
-                "seconds": 1.0,
-            }
-            self.driver.take_epoch(job.trial_id, {"epoch": epoch, **metrics})
-        self.driver.take_end(job.trial_id, failure)
-
-    def finish(self, **how):
-        jobs = []
-        while (job := self.driver.next_job()) is not None:
-            jobs.append(job)
-            self.train(job, **how)
-        assert self.driver.running == 0
-        return jobs
-
-    def trials(self, *states):
-        return [trial for trial in self.store.trials(self.study) if not states or trial.state in states]
-
-    def shown(self, *states):
-        trials = optuna.load_study(study_name=self.study, storage=self.url).trials
-        return [trial for trial in trials if not states or trial.state.name in states]
+@pytest.fixture
+def sweep(tmp_path):
+    return FakeSweep(tmp_path)
 
 
-def test_every_variant_runs_with_every_seed_the_baseline_first(tmp_path):
-    sweep = Sweep(tmp_path)
-    jobs = sweep.finish()
-    assert jobs[0].variant.id == sweep.base.id
+@pytest.fixture
+def twins(tmp_path):
+    return FakeSweep(tmp_path, space=DEPTHS, fidelity=SHALLOW)
+
+
+def pairs(trials):
+    return [(trial.arch_id, trial.seed) for trial in trials]
+
+
+def in_optuna(sweep):
+    """How often each state is shown."""
+    return Counter(trial.state for trial in sweep.shown())
+
+
+# All goes well.
+
+
+@pytest.mark.parametrize("slots", [1, 2, 5])
+def test_every_variant_completes_with_every_seed_once(sweep, slots):
+    work(sweep.driver(seeds=3), slots=slots)
+    assert sweep.states() == [COMPLETE] * 18
+    assert len(set(pairs(sweep.trials))) == 18
+    assert {trial.seed for trial in sweep.trials} == {0, 1, 2}
+    assert {trial.arch_id for trial in sweep.trials} == {sweep.space.build(point).id for point in sweep.space.points()}
+
+
+def test_the_baseline_comes_first_and_every_variant_before_a_second_seed(sweep):
+    jobs = work(sweep.driver(seeds=2))
+    assert jobs[0].variant.arch == sweep.space.base
+    assert [job.is_baseline for job in jobs] == ([True] + [False] * 5) * 2
     assert [job.spec.seed for job in jobs] == [0] * 6 + [1] * 6
-    assert len({(job.variant.id, job.spec.seed) for job in jobs}) == 12
-    assert {trial.state for trial in sweep.trials()} == {TrialState.COMPLETE}
 
 
-def test_the_study_shows_in_optuna_with_labels_values_and_costs(tmp_path):
-    sweep = Sweep(tmp_path, seeds=2)
-    sweep.finish(accuracy=0.25)
-    shown = sweep.shown()
-    assert [trial.state.name for trial in shown] == ["COMPLETE"] * 6
-    first = shown[0]
-    assert first.params == {"idconv_groups": "2", "ffn_kernels": "1+3+5+7"}
-    target = architecture_record(sweep.base)
-    assert first.values == [pytest.approx(25.0), pytest.approx(target.macs / 1e9)]
-    assert first.user_attrs["arch_id"] == sweep.base.id
-    assert first.user_attrs["params_m"] == pytest.approx(target.params / 1e6, abs=1e-4)
-    study = optuna.load_study(study_name="s", storage=sweep.url)
-    assert [direction.name for direction in study.directions] == ["MAXIMIZE", "MINIMIZE"]
+def test_a_row_tells_what_the_last_epoch_measured(sweep):
+    job = work(sweep.driver(seeds=1, variants=1))[0]
+    trial = sweep.trials[0]
+    assert trial.val_accuracy == accuracy_of(job)
+    assert (trial.epochs_run, trial.epochs_planned, trial.val_loss, trial.train_seconds) == (2, 2, 0.5, 3.0)
+    assert (trial.arch_id, trial.trained_arch_id) == (job.variant.id, job.spec.arch.id)
+    assert (trial.variant, trial.spec_key) == (job.variant.labels, job.spec.key)
+    assert (trial.reason, trial.reused_from, trial.retry_of) == (None, None, None)
+    epochs = sweep.store().epochs(sweep.name)
+    assert [(epoch.trial_id, epoch.epoch, epoch.val_accuracy) for epoch in epochs] == [
+        (trial.id, 1, accuracy_of(job) / 2),
+        (trial.id, 2, accuracy_of(job)),
+    ]
 
 
-def test_an_ended_sweep_leaves_nothing_running_and_goes_on_without_repeating(tmp_path):
-    first = Sweep(tmp_path)
-    for _ in range(3):
-        first.train(first.driver.next_job())
-    first.driver.next_job()
-    first.driver.next_job()
-    assert len(first.trials(TrialState.RUNNING)) == 2
-    first.driver.interrupt("Ctrl-C")
-    assert len(first.trials(TrialState.COMPLETE)) == 3
-    assert not first.trials(TrialState.RUNNING)
-    assert not first.shown("RUNNING", "WAITING")
-    kept = first.trials(TrialState.COMPLETE)
-
-    second = Sweep(tmp_path)
-    jobs = second.finish()
-    assert len(jobs) == 12 - 3
-    complete = second.trials(TrialState.COMPLETE)
-    assert complete[:3] == kept
-    assert len({(trial.arch_id, trial.seed) for trial in complete}) == len(complete) == 12
-    interrupted = [trial.id for trial in second.trials(TrialState.INTERRUPTED)]
-    assert sorted(trial.retry_of for trial in complete if trial.retry_of is not None) == interrupted
-    assert len(second.shown("COMPLETE")) == 6
-
-
-def test_a_killed_driver_leaves_rows_that_the_next_one_sets_right(tmp_path):
-    killed = Sweep(tmp_path)
-    killed.train(killed.driver.next_job())
-    killed.driver.next_job()  # and nobody ever hears of it
-    sweep = Sweep(tmp_path)
-    assert not sweep.trials(TrialState.RUNNING)
-    assert not sweep.shown("RUNNING")
-    assert len(sweep.finish()) == 11
-
-
-def test_a_finished_sweep_has_nothing_left(tmp_path):
-    Sweep(tmp_path).finish()
-    again = Sweep(tmp_path)
-    assert again.driver.next_job() is None
-    assert len(again.shown("COMPLETE")) == 6
-
-
-def test_a_stopped_trial_has_no_accuracy_and_no_values(tmp_path):
-    sweep = Sweep(tmp_path, seeds=1)
-    sweep.finish(epochs=1)
-    assert {trial.state for trial in sweep.trials()} == {TrialState.STOPPED}
-    assert all(t.epochs_run == 1 and t.val_accuracy is None and t.train_seconds == 1.0 for t in sweep.trials())
-    assert [trial.state.name for trial in sweep.shown()] == ["PRUNED"] * 6
-    assert all(trial.values is None for trial in sweep.shown())
-
-
-def test_a_failed_trial_keeps_its_reason_and_is_run_again_on_demand_only(tmp_path):
-    sweep = Sweep(tmp_path, seeds=1)
-    sweep.finish(epochs=1, failure="loss is nan")
-    assert {(trial.state, trial.reason) for trial in sweep.trials()} == {(TrialState.FAILED, "loss is nan")}
-    assert [trial.state.name for trial in sweep.shown()] == ["FAIL"] * 6
-    assert Sweep(tmp_path, seeds=1).driver.next_job() is None
-    retried = Sweep(tmp_path, seeds=1, retry_failed=True)
-    assert len(retried.finish()) == 6
-    failed = [trial.id for trial in retried.trials(TrialState.FAILED)]
-    assert [trial.retry_of for trial in retried.trials(TrialState.COMPLETE)] == failed
-
-
-def test_more_seeds_later_train_the_new_ones_alone(tmp_path):
-    Sweep(tmp_path, seeds=1).finish()
-    jobs = Sweep(tmp_path, seeds=3).finish()
-    assert sorted(job.spec.seed for job in jobs) == [1] * 6 + [2] * 6
-
-
-def test_more_variants_later_go_on(tmp_path):
-    first = Sweep(tmp_path, seeds=1, variants=2).finish()
-    second = Sweep(tmp_path, seeds=1, variants=5).finish()
-    assert (len(first), len(second)) == (2, 3)
-    assert len({job.variant.id for job in [*first, *second]}) == 5
+def test_a_job_is_in_the_record_as_running_before_it_runs(sweep):
+    driver = sweep.driver()
+    job = driver.next_job()
+    assert [(trial.id, trial.state) for trial in sweep.trials] == [(job.trial_id, RUNNING)]
+    assert driver.running == 1
 
 
 @pytest.mark.parametrize("search", ["grid", "random", "tpe", "nsga2"])
-def test_every_search_ends_when_the_space_is_exhausted(tmp_path, search):
-    sweep = Sweep(tmp_path, search=search, seeds=1, variants=50)
-    jobs = sweep.finish()
-    assert len({job.variant.id for job in jobs}) == len(jobs) == 6
-    assert sweep.driver.next_job() is None
+def test_no_more_variants_are_trained_than_asked_for(sweep, search):
+    work(sweep.driver(search=search, variants=4, seeds=2), slots=2)
+    assert len({trial.arch_id for trial in sweep.trials}) == 4
+    assert sweep.states() == [COMPLETE] * 8
 
 
-def test_a_budget_refuses_before_training_but_never_the_baseline(tmp_path):
-    limit = architecture_record(TINY.base).params / 1e6
-    Sweep(tmp_path, seeds=1, variants=3).finish()
-    jobs = Sweep(tmp_path, budget=Budget(max_params_m=limit - 1e-6)).finish()
-    assert all(job.variant.cost.params_m < limit for job in jobs if not job.is_baseline)
-    only = Sweep(tmp_path, study="none", budget=Budget(max_params_m=1e-3), seeds=1, code="2").finish()
-    assert [job.is_baseline for job in only] == [True]
+@pytest.mark.parametrize("search", ["random", "tpe", "nsga2"])
+def test_a_small_space_ends_the_search(sweep, search):
+    heard = Heard()
+    driver = sweep.driver(search=search, variants=100, seeds=1, listener=heard)
+    work(driver, slots=3)
+    assert len({trial.arch_id for trial in sweep.trials}) == 6
+    assert driver.next_job() is None
+    assert heard.plans[-1] == 6
 
 
-def test_another_study_takes_the_result_of_an_equal_training(tmp_path):
-    first = Sweep(tmp_path, seeds=1)
-    first.finish(accuracy=0.75)
-    second = Sweep(tmp_path, study="second", seeds=1)
-    assert second.finish() == []
-    assert [t.reused_from for t in second.trials()] == [t.id for t in first.trials()]
-    assert {t.val_accuracy for t in second.trials()} == {0.75}
-    assert len(second.shown("COMPLETE")) == 6
+def test_a_space_without_more_is_not_looked_through_at_each_question(sweep):
+    driver = sweep.driver(search="random", variants=100, seeds=1)
+    jobs = [driver.next_job() for _ in range(6)]
+    assert None not in jobs
+    asked = []
+    driver._suggester.suggest = lambda: asked.append(1) or []
+    assert [driver.next_job() for _ in range(10)] == [None] * 10
+    assert len(asked) <= 1
 
 
-def test_results_of_other_code_are_not_taken(tmp_path):
-    Sweep(tmp_path, seeds=1).finish()
-    assert len(Sweep(tmp_path, study="second", seeds=1, code="2").finish()) == 6
+def test_the_listener_hears_of_every_trial(sweep):
+    heard = Heard()
+    work(sweep.driver(seeds=2, listener=heard), slots=2)
+    assert heard.plans[-1] == 12
+    assert [trial.id for trial in heard.begun] == [trial.id for trial in sweep.trials]
+    assert sorted(trial.id for trial in heard.ends) == [trial.id for trial in sweep.trials]
+    again = Heard()
+    work(sweep.driver(seeds=2, listener=again))
+    assert (again.plans[-1], again.begun, again.ends) == (12, [], [])
+    assert sorted(trial.id for trial in again.earlier) == [trial.id for trial in sweep.trials]
 
 
-def test_variants_that_are_one_network_at_the_proxys_size_are_trained_once(tmp_path):
-    sweep = Sweep(tmp_path, space=DEPTHS, seeds=1)
-    assert len(sweep.finish()) == 1
-    trials = sweep.trials()
-    assert [trial.state for trial in trials] == [TrialState.COMPLETE] * 3
-    assert len({trial.arch_id for trial in trials}) == 3
-    assert len({trial.trained_arch_id for trial in trials}) == 1
-    assert [trial.reused_from for trial in trials] == [None, trials[0].id, trials[0].id]
+# What Optuna shows.
 
 
-@pytest.mark.parametrize("failure", [None, "the worker died"])
-def test_an_equal_training_that_still_runs_is_waited_for(tmp_path, failure):
-    sweep = Sweep(tmp_path, space=DEPTHS, seeds=1)
-    running = sweep.driver.next_job()
-    assert sweep.driver.next_job() is None  # the others wait for it
-    assert sweep.driver.running == 1
-    sweep.train(running, failure=failure)
-    assert len(sweep.finish()) == (0 if failure is None else 1)
-    assert len(sweep.trials(TrialState.COMPLETE)) == (3 if failure is None else 2)
+def test_optuna_shows_each_variant_with_its_choices_values_and_costs(sweep):
+    work(sweep.driver(seeds=2))
+    shown = {trial.user_attrs["arch_id"]: trial for trial in sweep.shown()}
+    assert len(sweep.shown()) == len(shown) == 6
+    for arch_id, trial in shown.items():
+        rows = [row for row in sweep.trials if row.arch_id == arch_id]
+        cost = sweep.store().architectures(sweep.name)[arch_id]
+        mean = sum(row.val_accuracy for row in rows) / 2
+        assert trial.state is OptunaState.COMPLETE
+        assert trial.params == rows[0].variant
+        assert trial.values == pytest.approx([100 * mean, cost.macs / 1e9])
+        assert trial.user_attrs["params_m"] == pytest.approx(cost.params / 1e6, abs=1e-4)
+        assert trial.user_attrs["gmacs"] == pytest.approx(cost.macs / 1e9, abs=1e-4)
+        assert trial.user_attrs["val_accuracy_seed1"] == rows[1].val_accuracy
 
 
-def test_costs_of_the_target_and_of_the_proxy_are_both_recorded(tmp_path):
-    sweep = Sweep(tmp_path, seeds=1)
-    sweep.finish()
-    architectures = sweep.store.architectures("s")
-    trial = sweep.trials()[0]
-    assert architectures[trial.arch_id].macs == architecture_record(sweep.base).macs
-    assert architectures[trial.trained_arch_id].macs < architectures[trial.arch_id].macs
+def test_a_variant_is_shown_as_running_until_its_last_seed(sweep):
+    driver = sweep.driver(seeds=2, variants=1)
+    work(driver, most=1)
+    assert in_optuna(sweep) == {OptunaState.RUNNING: 1}
+    work(driver)
+    assert in_optuna(sweep) == {OptunaState.COMPLETE: 1}
+
+
+@pytest.mark.parametrize(
+    ("objectives", "directions"),
+    [
+        (("accuracy",), "max"),
+        (("gmacs", "accuracy"), "min max"),
+        (("accuracy", "params", "train_time"), "max min min"),
+    ],
+)
+def test_objectives_keep_their_order_and_direction(sweep, objectives, directions):
+    import optuna
+
+    from experiments.optuna_view import open_optuna
+
+    sweep = dataclasses.replace(sweep, objectives=objectives)
+    work(sweep.driver(seeds=1, variants=2))
+    study = optuna.load_study(study_name=sweep.name, storage=open_optuna(sweep.url))
+    words = {"max": StudyDirection.MAXIMIZE, "min": StudyDirection.MINIMIZE}
+    assert study.directions == [words[word] for word in directions.split()]
+    row, architecture = sweep.trials[0], sweep.store().architectures(sweep.name)[sweep.trials[0].arch_id]
+    value = {
+        "accuracy": 100 * row.val_accuracy,
+        "gmacs": architecture.macs / 1e9,
+        "params": architecture.params / 1e6,
+        "train_time": row.train_seconds,
+    }
+    assert study.trials[0].values == pytest.approx([value[name] for name in objectives])
+
+
+# An early end.
+
+
+@pytest.mark.parametrize("slots", [1, 3])
+def test_an_interrupt_leaves_nothing_running(sweep, slots):
+    driver = sweep.driver(seeds=2)
+    work(driver, most=4)
+    running = [driver.next_job() for _ in range(slots)]
+    train_epochs(driver, running[0], 1)
+    driver.interrupt("Ctrl-C")
+    assert sweep.states() == [COMPLETE] * 4 + [INTERRUPTED] * slots
+    ended = sweep.trials[4]
+    assert (ended.reason, ended.epochs_run, ended.val_accuracy) == ("Ctrl-C", 1, None)
+    assert OptunaState.RUNNING not in in_optuna(sweep)
+    assert driver.running == 0
+
+
+def test_a_new_run_goes_on_and_repeats_nothing_that_finished(sweep):
+    driver = sweep.driver(seeds=2)
+    work(driver, most=5)
+    left = driver.next_job()
+    driver.interrupt("Ctrl-C")
+    kept = sweep.trials[:5]
+    heard = Heard()
+    jobs = work(sweep.driver(seeds=2, listener=heard), slots=2)
+    assert heard.earlier == kept
+    assert len(jobs) == 7
+    assert sweep.trials[:5] == kept
+    finished = [trial for trial in sweep.trials if trial.state is COMPLETE]
+    assert len(finished) == len(set(pairs(finished))) == 12
+    retried = {trial.retry_of: (trial.arch_id, trial.seed) for trial in finished if trial.retry_of}
+    assert retried == {left.trial_id: (left.variant.id, left.spec.seed)}
+    complete_ones = [t for t in sweep.shown() if t.state is OptunaState.COMPLETE]
+    assert len({t.user_attrs["arch_id"] for t in complete_ones}) == len(complete_ones) == 6
+
+
+def test_a_killed_run_is_taken_up(sweep):
+    killed = sweep.driver(seeds=1)
+    work(killed, most=2)
+    job = killed.next_job()
+    train_epochs(killed, job, 1)
+    driver = sweep.driver(seeds=1)  # nobody told the record that the other one died
+    assert sweep.states() == [COMPLETE, COMPLETE, INTERRUPTED]
+    assert OptunaState.RUNNING not in in_optuna(sweep)
+    work(driver)
+    assert sorted(sweep.states()) == sorted([COMPLETE] * 6 + [INTERRUPTED])
+    assert [trial.retry_of for trial in sweep.trials if trial.retry_of] == [job.trial_id]
+    assert in_optuna(sweep)[OptunaState.COMPLETE] == 6
+
+
+def test_a_run_killed_before_optuna_heard_of_a_result_is_taken_up(sweep):
+    killed = sweep.driver(seeds=1)
+    job = killed.next_job()
+    killed._view.finish = lambda *told: (_ for _ in ()).throw(KeyboardInterrupt)
+    with pytest.raises(KeyboardInterrupt):
+        complete(killed, job)
+    work(sweep.driver(seeds=1))
+    assert sweep.states() == [COMPLETE] * 6
+    assert in_optuna(sweep)[OptunaState.COMPLETE] == 6
+
+
+def test_a_run_killed_while_it_tells_optuna_of_a_start_is_taken_up(sweep):
+    sweep.driver(seeds=1)._view._study.enqueue_trial({}, user_attrs={})
+    work(sweep.driver(seeds=1))
+    assert sweep.states() == [COMPLETE] * 6
+    assert in_optuna(sweep)[OptunaState.COMPLETE] == 6
+    assert OptunaState.WAITING not in in_optuna(sweep)
+
+
+def test_a_record_whose_view_was_deleted_is_shown_again(sweep):
+    import optuna
+
+    from experiments.optuna_view import open_optuna
+
+    work(sweep.driver(seeds=1), lambda driver, job: (stop_early if job.trial_id == 2 else complete)(driver, job))
+    optuna.delete_study(study_name=sweep.name, storage=open_optuna(sweep.url))
+    assert work(sweep.driver(seeds=1)) == []
+    assert in_optuna(sweep) == {OptunaState.COMPLETE: 5, OptunaState.PRUNED: 1}
+
+
+# Trials without a result.
+
+
+def test_a_trial_that_was_stopped_early_has_no_accuracy_and_no_place_on_a_front(sweep):
+    work(sweep.driver(seeds=1, variants=1), stop_early)
+    trial = sweep.trials[0]
+    assert (trial.state, trial.epochs_run, trial.val_accuracy) == (STOPPED, 1, None)
+    assert "scheduler" in trial.reason
+    assert [(shown.state, shown.values) for shown in sweep.shown()] == [(OptunaState.PRUNED, None)]
+
+
+def test_a_failure_is_kept_with_its_reason_and_the_others_go_on(sweep):
+    work(sweep.driver(seeds=1), lambda driver, job: (fail if job.trial_id == 2 else complete)(driver, job))
+    assert Counter(sweep.states()) == {COMPLETE: 5, FAILED: 1}
+    trial = sweep.trials[1]
+    assert (trial.epochs_run, trial.val_accuracy) == (1, None)
+    assert trial.reason == "training loss is nan in epoch 2"
+    assert in_optuna(sweep) == {OptunaState.COMPLETE: 5, OptunaState.FAIL: 1}
+
+
+def test_a_failure_before_the_first_epoch_is_a_failure(sweep):
+    work(sweep.driver(seeds=1, variants=1), lambda driver, job: driver.take_end(job.trial_id, "worker: killed"))
+    trial = sweep.trials[0]
+    assert (trial.state, trial.epochs_run, trial.train_seconds, trial.reason) == (FAILED, 0, None, "worker: killed")
+
+
+@pytest.mark.parametrize(("ending", "state"), [(fail, OptunaState.FAIL), (stop_early, OptunaState.PRUNED)])
+def test_one_seed_without_a_result_leaves_the_variant_without_values(sweep, ending, state):
+    endings = {1: complete, 2: ending}
+    work(sweep.driver(seeds=2, variants=1), lambda driver, job: endings[job.trial_id](driver, job))
+    assert [(shown.state, shown.values) for shown in sweep.shown()] == [(state, None)]
+
+
+def test_what_failed_or_was_stopped_is_not_run_again_unasked(sweep):
+    endings = {1: complete, 2: fail, 3: stop_early}
+    work(sweep.driver(seeds=1, variants=3), lambda driver, job: endings[job.trial_id](driver, job))
+    assert work(sweep.driver(seeds=1, variants=3)) == []
+
+
+def test_failures_alone_are_run_again_when_asked(sweep):
+    endings = {1: complete, 2: fail, 3: stop_early}
+    work(sweep.driver(seeds=1, variants=3), lambda driver, job: endings[job.trial_id](driver, job))
+    jobs = work(sweep.driver(seeds=1, variants=3, retry_failed=True))
+    assert [job.variant.id for job in jobs] == [sweep.trials[1].arch_id]
+    assert sweep.states() == [COMPLETE, FAILED, STOPPED, COMPLETE]
+    assert sweep.trials[3].retry_of == 2
+    assert work(sweep.driver(seeds=1, variants=3, retry_failed=True)) == []
+    complete_ones = [shown for shown in sweep.shown() if shown.state is OptunaState.COMPLETE]
+    assert len(complete_ones) == 2
+
+
+# Results that are there already.
+
+
+def test_the_same_training_in_another_study_is_taken_over(sweep):
+    work(sweep.driver(seeds=1))
+    other = sweep.named("other")
+    assert work(other.driver(seeds=2), most=0) == []
+    jobs = work(other.driver(seeds=2))
+    assert {job.spec.seed for job in jobs} == {1}
+    first, taken = sweep.trials, [trial for trial in other.trials if trial.seed == 0]
+    assert [trial.reused_from for trial in taken] == [trial.id for trial in first]
+    for name in ("state", "val_accuracy", "val_loss", "train_seconds", "epochs_run", "spec_key", "provenance"):
+        assert [getattr(trial, name) for trial in taken] == [getattr(trial, name) for trial in first]
+    assert in_optuna(other) == {OptunaState.COMPLETE: 6}
+
+
+def test_a_result_that_was_taken_over_names_the_training_itself(sweep):
+    work(sweep.driver(seeds=1, variants=1))
+    work(sweep.named("second").driver(seeds=1, variants=1))
+    third = sweep.named("third")
+    work(third.driver(seeds=1, variants=1))
+    assert third.trials[0].reused_from == sweep.trials[0].id
+
+
+@pytest.mark.parametrize("ending", [fail, stop_early])
+def test_only_complete_results_are_taken_over(sweep, ending):
+    work(sweep.driver(seeds=1, variants=1), ending)
+    other = sweep.named("other")
+    assert len(work(other.driver(seeds=1, variants=1))) == 1
+
+
+def test_results_of_other_code_are_not_taken_over(sweep):
+    work(sweep.driver(seeds=1, variants=1))
+    newer = dataclasses.replace(sweep, name="newer", provenance=Provenance("2.0", {}, {}))
+    assert len(work(newer.driver(seeds=1, variants=1))) == 1
+
+
+def test_results_of_this_code_are_taken_over_though_older_code_has_some(sweep):
+    work(sweep.driver(seeds=1, variants=1))
+    newer = dataclasses.replace(sweep, name="newer", provenance=Provenance("2.0", {}, {}))
+    work(newer.driver(seeds=1, variants=1))
+    last = newer.named("last")
+    assert work(last.driver(seeds=1, variants=1)) == []
+    assert last.trials[0].reused_from == newer.trials[0].id
+
+
+@pytest.mark.parametrize("slots", [1, 2, 3])
+def test_variants_with_one_trained_network_train_once(twins, slots):
+    jobs = work(twins.driver(seeds=2), slots=slots)
+    assert [job.spec.seed for job in jobs] == [0, 1]
+    assert twins.states() == [COMPLETE] * 6
+    trained = {trial.seed: trial for trial in twins.trials if trial.reused_from is None}
+    for trial in twins.trials:
+        assert trial.val_accuracy == trained[trial.seed].val_accuracy
+        assert trial.reused_from in (None, trained[trial.seed].id)
+    assert len({trial.arch_id for trial in twins.trials}) == 3
+    assert in_optuna(twins) == {OptunaState.COMPLETE: 3}
+
+
+@pytest.mark.parametrize("slots", [1, 3])
+@pytest.mark.parametrize("ending", [fail, stop_early])
+def test_variants_that_wait_for_a_result_that_never_comes_are_trained(twins, slots, ending):
+    work(twins.driver(seeds=1), lambda d, job: (ending if job.trial_id == 1 else complete)(d, job), slots=slots)
+    states = twins.states()
+    assert states[0] in (FAILED, STOPPED)
+    assert states[1:] == [COMPLETE, COMPLETE]
+    assert twins.trials[2].reused_from == twins.trials[1].id
+
+
+def test_variants_that_waited_at_the_interrupt_are_taken_up(twins):
+    driver = twins.driver(seeds=1)
+    driver.next_job()
+    assert driver.next_job() is None  # both others wait
+    driver.interrupt("Ctrl-C")
+    work(twins.driver(seeds=1), slots=2)
+    assert twins.states() == [INTERRUPTED] + [COMPLETE] * 3
+    complete_ones = [shown for shown in twins.shown() if shown.state is OptunaState.COMPLETE]
+    assert len(complete_ones) == 3
+    assert OptunaState.RUNNING not in in_optuna(twins)
+
+
+# Another run with other wishes.
+
+
+def test_more_seeds_later_train_the_new_seeds_alone(sweep):
+    work(sweep.driver(seeds=1))
+    jobs = work(sweep.driver(seeds=3))
+    assert sorted(job.spec.seed for job in jobs) == [1] * 6 + [2] * 6
+    assert len(set(pairs(sweep.trials))) == len(sweep.trials) == 18
+
+
+def test_the_mean_over_more_seeds_takes_the_place_of_that_over_fewer(sweep):
+    work(sweep.driver(seeds=1, variants=1))
+    work(sweep.driver(seeds=2, variants=1))
+    newest = sweep.shown()[-1]
+    assert newest.values[0] == pytest.approx(50 * sum(trial.val_accuracy for trial in sweep.trials))
+
+
+def test_fewer_seeds_later_train_nothing_and_count_what_they_ask_for(sweep):
+    work(sweep.driver(seeds=3, variants=2))
+    heard = Heard()
+    assert work(sweep.driver(seeds=1, variants=2, listener=heard)) == []
+    assert {trial.seed for trial in heard.earlier} == {0}
+    assert heard.plans[-1] == len(heard.earlier) == 2
+
+
+def test_more_seeds_than_finished_with_a_seed_between_missing(sweep):
+    driver = sweep.driver(seeds=3, variants=1)
+    jobs = [driver.next_job() for _ in range(3)]
+    complete(driver, jobs[2])
+    driver.interrupt("Ctrl-C")
+    assert [job.spec.seed for job in work(sweep.driver(seeds=3, variants=1))] == [0, 1]
+
+
+@pytest.mark.parametrize("search", ["grid", "random", "tpe", "nsga2"])
+def test_more_variants_later_go_on(sweep, search):
+    work(sweep.driver(seeds=2, variants=3, search=search))
+    first = sweep.trials
+    work(sweep.driver(seeds=2, variants=5, search=search))
+    assert sweep.trials[: len(first)] == first
+    assert len(set(pairs(sweep.trials))) == len(sweep.trials) == 10
+
+
+def test_fewer_variants_later_train_nothing_new(sweep):
+    work(sweep.driver(seeds=1, variants=4))
+    assert work(sweep.driver(seeds=1, variants=2)) == []
+    assert {job.spec.seed for job in work(sweep.driver(seeds=2, variants=2))} == {1}
+    assert len(sweep.trials) == 4 + 2
+
+
+def test_a_lower_budget_later_leaves_what_is_now_too_expensive_alone(sweep):
+    driver = sweep.driver(seeds=2)
+    work(driver, most=6)
+    driver.interrupt("Ctrl-C")
+    params = sorted({a.params for a in sweep.store().architectures(sweep.name).values()})
+    budget = Budget(max_params_m=params[2] / 1e6)
+    jobs = work(sweep.driver(seeds=2, budget=budget))
+    assert all(job.is_baseline or job.variant.cost.params <= params[2] for job in jobs)
+    assert jobs
+
+
+def test_another_search_later_goes_on_with_the_same_rows(sweep):
+    work(sweep.driver(seeds=1, variants=3, search="random"))
+    work(sweep.driver(seeds=1, search="grid"))
+    assert sweep.states() == [COMPLETE] * 6
+    assert len(set(pairs(sweep.trials))) == 6
+
+
+@pytest.mark.parametrize("search", ["tpe", "nsga2"])
+def test_a_search_learns_from_the_rows_of_an_earlier_run(sweep, search):
+    work(sweep.driver(seeds=1, variants=4, search=search))
+    learned = sweep.driver(seeds=1, variants=4, search=search)._suggester._study.trials
+    assert {tuple(t.params.items()) for t in learned} >= {tuple(trial.variant.items()) for trial in sweep.trials}
+    assert sorted(t.values[0] for t in learned if t.values) == sorted(100 * t.val_accuracy for t in sweep.trials)

@@ -1,0 +1,175 @@
+"""A sweep without Ray and without training: a real store, driver and Optuna view, and made-up results."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import optuna
+
+from db import EpochRecord, Provenance, Store, StudyRecord, TrialRecord, TrialState
+from experiments.candidates import Budget, Candidates, Variant
+from experiments.data.config import DataConfig
+from experiments.driver import Conditions, Driver, Job, architecture_record
+from experiments.fidelity import Fidelity
+from experiments.objectives import directions, read_objectives
+from experiments.optuna_view import OptunaView, open_optuna
+from experiments.recipe import Recipe
+from experiments.suggest import SearchConfig, make_suggester
+from space import Space
+from space.presets import load_preset
+
+EPOCHS = 2
+PROVENANCE = Provenance("1.0", {"torch": "2"}, {"cores": 2})
+
+
+def accuracy_of(job: Job) -> float:
+    """What a training of the job gives after its last epoch: of the trained network and the seed alone."""
+    return (int(job.spec.arch.id[:6], 16) + 7 * job.spec.seed) % 1000 / 1000
+
+
+@dataclass
+class Heard:
+    """A listener that keeps what it is told."""
+
+    plans: list[int] = field(default_factory=list)
+    earlier: list[TrialRecord] = field(default_factory=list)
+    begun: list[TrialRecord] = field(default_factory=list)
+    ends: list[TrialRecord] = field(default_factory=list)
+
+    def planned(self, trials: int) -> None:
+        self.plans.append(trials)
+
+    def known(self, trials: Iterable[TrialRecord]) -> None:
+        self.earlier += trials
+
+    def started(self, trial: TrialRecord) -> None:
+        self.begun.append(trial)
+
+    def epoch(self, epoch: EpochRecord) -> None: ...
+
+    def ended(self, trial: TrialRecord, variant: Variant) -> None:
+        self.ends.append(trial)
+
+
+@dataclass(frozen=True)
+class FakeSweep:
+    """A study in a database; each driver of it is a run of the same command."""
+
+    folder: Path
+    space: Space = field(default_factory=lambda: load_preset("tiny_demo"))
+    name: str = "fake"
+    objectives: tuple[str, ...] = ("accuracy", "gmacs")
+    fidelity: Fidelity = field(default_factory=lambda: Fidelity(width_scale=1.0, depth_scale=1.0, epochs=EPOCHS))
+    provenance: Provenance = PROVENANCE
+
+    @property
+    def url(self) -> str:
+        return f"sqlite:///{self.folder / 'sweeps.db'}"
+
+    def store(self) -> Store:
+        """The record, with the study in it."""
+        store = Store.open(self.url)
+        store.add_architectures([architecture_record(self.space.base)])
+        store.add_study(
+            StudyRecord(
+                self.name,
+                self.space.to_dict(),
+                asdict(Recipe()),
+                {"fingerprint": "f" * 16},
+                asdict(self.fidelity),
+                self.objectives,
+                self.space.base.id,
+                "python -m experiments.sweep",
+            )
+        )
+        return store
+
+    def driver(
+        self,
+        *,
+        seeds: int = 2,
+        variants: int | None = None,
+        search: str = "grid",
+        budget: Budget | None = None,
+        listener: Heard | None = None,
+        **options: Any,
+    ) -> Driver:
+        """A new run, as the command line would start it."""
+        objectives = read_objectives(self.objectives)
+        candidates = Candidates(self.space, budget or Budget())
+        return Driver(
+            self.store(),
+            self.conditions,
+            candidates,
+            make_suggester(SearchConfig(search), candidates, directions(objectives), 0),
+            OptunaView(self.url, self.name, self.space, objectives),
+            objectives,
+            listener or Heard(),
+            seeds=seeds,
+            variants=variants,
+            **options,
+        )
+
+    @property
+    def conditions(self) -> Conditions:
+        data = DataConfig("digits", cache="cache")
+        return Conditions(self.name, Recipe(), self.fidelity, data, "f" * 16, 1, 10, self.provenance)
+
+    def named(self, name: str) -> FakeSweep:
+        """The same sweep under another name in the same database."""
+        return replace(self, name=name)
+
+    @property
+    def trials(self) -> list[TrialRecord]:
+        return self.store().trials(self.name)
+
+    def states(self) -> list[TrialState]:
+        return [trial.state for trial in self.trials]
+
+    def shown(self) -> list[optuna.trial.FrozenTrial]:
+        """What Optuna's dashboard would read."""
+        return optuna.load_study(study_name=self.name, storage=open_optuna(self.url)).trials
+
+
+Ending = Callable[[Driver, Job], None]
+
+
+def complete(driver: Driver, job: Job) -> None:
+    """Train all epochs."""
+    train_epochs(driver, job, job.spec.fidelity.epochs)
+    driver.take_end(job.trial_id)
+
+
+def stop_early(driver: Driver, job: Job) -> None:
+    """One epoch, then the scheduler's decision."""
+    train_epochs(driver, job, 1)
+    driver.take_end(job.trial_id)
+
+
+def fail(driver: Driver, job: Job) -> None:
+    """One epoch, then an error."""
+    train_epochs(driver, job, 1)
+    driver.take_end(job.trial_id, "training loss is nan in epoch 2")
+
+
+def train_epochs(driver: Driver, job: Job, epochs: int) -> None:
+    for epoch in range(1, epochs + 1):
+        accuracy = accuracy_of(job) * epoch / job.spec.fidelity.epochs
+        measured = {"train_loss": 1.0, "val_loss": 0.5, "val_accuracy": accuracy, "learning_rate": 0.1, "seconds": 1.5}
+        driver.take_epoch(job.trial_id, {"epoch": epoch, **measured, "done": False, "pid": 1})
+
+
+def work(driver: Driver, ending: Ending = complete, *, slots: int = 1, most: float = float("inf")) -> list[Job]:
+    """Run jobs, up to `slots` at once and `most` in all, the oldest ending first; gives them in their order."""
+    jobs: list[Job] = []
+    running: list[Job] = []
+    while True:
+        while len(running) < slots and len(jobs) < most and (job := driver.next_job()) is not None:
+            running.append(job)
+            jobs.append(job)
+        if not running:
+            return jobs
+        ending(driver, running.pop(0))
