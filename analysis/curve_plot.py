@@ -21,6 +21,9 @@ _LINES = (
 )  # fmt: skip
 
 
+FEW_EPOCHS = 12
+
+
 def curve_figure(results: Results, frame: pd.DataFrame) -> Figure:
     """Validation accuracy by epoch: a line a variant (mean over its complete trials), dotted if stopped.
 
@@ -39,6 +42,8 @@ def curve_figure(results: Results, frame: pd.DataFrame) -> Figure:
         if curves.get(row["arch_id"])
     ]
     shown = {**layout("epoch", ACCURACY.title), "showlegend": True}
+    if max((max(points) for points in curves.values()), default=0) <= FEW_EPOCHS:
+        shown["xaxis"] = {**shown["xaxis"], "dtick": 1}  # whole epochs, also where there is room for halves
     return {"data": [*_stopped_curves(results, frame), *traces], "layout": shown}
 
 

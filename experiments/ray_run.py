@@ -141,6 +141,8 @@ def run(
     `shared` is a folder that all nodes of a cluster reach.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    for left in folder.glob("ray-*"):  # by a run that was killed
+        shutil.rmtree(left, ignore_errors=True)
     bridge = _Bridge(driver, store, folder / "weights")
     with _scratch(Path(shared) if shared else folder) as scratch, _quiet():
         tuner = tune.Tuner(

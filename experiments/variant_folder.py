@@ -26,10 +26,8 @@ from experiments.spec import TrialSpec
 from experiments.trial_weights import TrialWeights, choose_trial, find_weights, measure, open_data
 from transxnet.arch import ArchConfig
 from transxnet.cost import Cost, estimate
-from transxnet.registry import CUSTOM, check_variant_name, default_cfg
+from transxnet.registry import CUSTOM, WEIGHTS_FILE, check_variant_name, default_cfg
 from transxnet.variants import VARIANTS
-
-WEIGHTS_FILE = "model.safetensors"
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from experiments.lock import only_driver
 from experiments.ray_run import ResourcesConfig, plan_slots
 from experiments.sweep import sweep
 from experiments.sweep_config import SweepConfig
+from experiments.trainable import ProxyTrial
 from space.cli import to_typed
 from transxnet.arch import ArchConfig
 from transxnet.network import TransXNet
@@ -49,6 +50,7 @@ def trials_in(folder: Path, study: str = "tiny_demo-digits"):
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     folder = tmp_path_factory.mktemp("finished")
+    (folder / "runs" / "tiny_demo-digits" / "ray-left-by-a-killed-run").mkdir(parents=True)
     code, said = run(folder)
     return folder, code, said
 
@@ -184,6 +186,20 @@ def test_trials_that_fail_are_kept_with_their_reason(tmp_path):
     assert [trial.state for trial in trials] == [TrialState.FAILED] * 2
     assert all("loss is" in (trial.reason or "") for trial in trials)
     assert (tmp_path / "runs" / "tiny_demo-digits" / "report" / "report.html").is_file()
+
+
+def test_a_worker_that_dies_fails_its_trial_alone(tmp_path, monkeypatch):
+    class Dying(ProxyTrial):  # local, so that Ray sends it to the workers whole
+        def step(self):
+            if self._training.spec.seed == 0:
+                os._exit(1)
+            return super().step()
+
+    monkeypatch.setattr("experiments.ray_run.ProxyTrial", Dying)
+    run(tmp_path, "trials=2", "seeds=2", "proxy.data_share=0.2", "resources.max_concurrent=1")
+    trials = trials_in(tmp_path)
+    assert [trial.state for trial in trials] == [TrialState.FAILED] * 2 + [TrialState.COMPLETE] * 2
+    assert all((trial.reason or "").startswith("worker: ") for trial in trials[:2])
 
 
 def test_a_trial_that_fits_no_machine_is_refused():

@@ -22,6 +22,7 @@ CUSTOM = "custom_transxnet"
 """The name under which `local-dir:` finds any network; it has no architecture of its own."""
 DEFAULT_FOLDER = Path("variants")
 FOLDERS_VARIABLE = "TRANSXNET_VARIANTS"
+WEIGHTS_FILE = "model.safetensors"
 NAME_PATTERN = r"[A-Za-z_][A-Za-z0-9_]{0,63}"
 
 
@@ -77,7 +78,7 @@ def register_variant(folder: Path) -> str:
         raise ValueError(f"{folder} does not hold an exported variant: {error}") from error
     if is_model(name) or hasattr(models, name):
         raise ValueError(f"timm already knows a model {name!r}; rename the folder {folder}")
-    weights = folder / "model.safetensors"
+    weights = folder / WEIGHTS_FILE
     if weights.is_file():
         cfg["file"] = str(weights)
     _register(name, arch, cfg, arguments)
