@@ -5,6 +5,7 @@ import hashlib
 import io
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hydra import compose, initialize_config_module
@@ -13,7 +14,7 @@ from safetensors.torch import load_file
 
 from db import Store, TrialState
 from experiments.lock import only_driver
-from experiments.ray_run import ResourcesConfig, plan_slots
+from experiments.ray_run import ResourcesConfig, SchedulerConfig, make_scheduler, plan_slots
 from experiments.sweep import sweep
 from experiments.sweep_config import SweepConfig
 from experiments.trainable import ProxyTrial
@@ -146,18 +147,49 @@ def test_a_second_driver_of_a_study_is_refused(finished):
         run(finished[0])
 
 
-def test_the_baseline_is_never_stopped_early(tmp_path):
-    words = ["scheduler=asha", "proxy.epochs=3", "proxy.data_share=0.2", "resources.max_concurrent=1", "seed=1"]
-    run(tmp_path, *words, "seeds=2")
-    with Store.open(f"sqlite:///{tmp_path / 'sweeps.db'}") as store:
+@pytest.fixture(scope="module")
+def halved(tmp_path_factory):
+    """A sweep that ASHA shortened."""
+    folder = tmp_path_factory.mktemp("asha")
+    words = ["scheduler=asha", "proxy.epochs=4", "proxy.data_share=0.2", "seeds=2", "resources.max_concurrent=1"]
+    return folder, run(folder, *words)[0]
+
+
+def test_asha_stores_the_stopped_as_stopped_with_the_epochs_they_ran(halved):
+    folder, code = halved
+    trials = trials_in(folder)
+    stopped = [trial for trial in trials if trial.state is TrialState.STOPPED]
+    assert code == 0
+    assert stopped, "ASHA must have stopped some of 12"
+    assert all(0 < trial.epochs_run < 4 and trial.val_accuracy is None and trial.reason for trial in stopped)
+    assert all(trial.epochs_run == 4 for trial in trials if trial.state is TrialState.COMPLETE)
+    assert len(trials) == 12
+
+
+def test_the_baseline_is_never_stopped_early(halved):
+    folder, _ = halved
+    with Store.open(f"sqlite:///{folder / 'sweeps.db'}") as store:
         baseline = store.study("tiny_demo-digits").baseline_arch_id
-    states = [trial.state for trial in trials_in(tmp_path) if trial.arch_id == baseline]
+    states = [trial.state for trial in trials_in(folder) if trial.arch_id == baseline]
     assert states == [TrialState.COMPLETE] * 2
 
 
-@pytest.mark.parametrize("search", ["random", "tpe", "nsga2"])
-def test_every_search_runs_within_the_budget(tmp_path, search):
-    code, _ = run(tmp_path, f"search={search}", "trials=3", "budget.max_params_m=0.42", "proxy.data_share=0.2")
+def test_asha_stops_the_worst_unless_it_is_to_be_spared():
+    scheduler = make_scheduler(SchedulerConfig("asha", grace_epochs=1, reduction_factor=2), 4)
+
+    def decision(name, epoch, accuracy, spared=False):
+        trial = SimpleNamespace(trial_id=name, config={"spared": spared})
+        if epoch == 1:
+            scheduler.on_trial_add(None, trial)
+        return scheduler.on_trial_result(None, trial, {"training_iteration": epoch, "val_accuracy": accuracy})
+
+    assert [decision("a", 1, 0.5), decision("b", 1, 0.6)] == ["CONTINUE"] * 2
+    assert decision("worse", 1, 0.1) == "STOP"
+    assert [decision("baseline", epoch, 0.1, spared=True) for epoch in (1, 2, 3, 4)] == ["CONTINUE"] * 3 + ["STOP"]
+
+
+def test_a_search_runs_within_the_budget(tmp_path):
+    code, _ = run(tmp_path, "search=tpe", "trials=3", "budget.max_params_m=0.42", "proxy.data_share=0.2")
     with Store.open(f"sqlite:///{tmp_path / 'sweeps.db'}") as store:
         study, architectures = store.study("tiny_demo-digits"), store.architectures("tiny_demo-digits")
         tried = {trial.arch_id for trial in store.trials("tiny_demo-digits")}
@@ -165,18 +197,6 @@ def test_every_search_runs_within_the_budget(tmp_path, search):
     assert len(tried) == 3
     others = tried - {study.baseline_arch_id}
     assert all(architectures[arch_id].params <= 420_000 for arch_id in others)
-
-
-def test_asha_stores_the_stopped_as_stopped_with_the_epochs_they_ran(tmp_path):
-    code, _ = run(
-        tmp_path, "scheduler=asha", "proxy.epochs=4", "proxy.data_share=0.2", "seeds=2", "resources.max_concurrent=1"
-    )
-    trials = trials_in(tmp_path)
-    stopped = [trial for trial in trials if trial.state is TrialState.STOPPED]
-    assert code == 0
-    assert stopped, "ASHA must have stopped some of 12"
-    assert all(0 < trial.epochs_run < 4 and trial.val_accuracy is None and trial.reason for trial in stopped)
-    assert all(trial.epochs_run == 4 for trial in trials if trial.state is TrialState.COMPLETE)
 
 
 def test_trials_that_fail_are_kept_with_their_reason(tmp_path):
