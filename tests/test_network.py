@@ -195,7 +195,8 @@ def test_weight_decay_and_layer_groups_work_with_timm(small_arch):
     assert model.no_weight_decay() <= parameters.keys()
     groups = timm.optim.param_groups_layer_decay(model, weight_decay=0.05, layer_decay=0.5)
     assert sum(len(group["params"]) for group in groups) == len(parameters)
-    scale = {name: group["lr_scale"] for group in groups for name in group["param_names"]}
+    names = {id(parameter): name for name, parameter in parameters.items()}
+    scale = {names[id(parameter)]: group["lr_scale"] for group in groups for parameter in group["params"]}
     order = [
         "stem.conv.weight",
         "stages.0.blocks.0.dpe.weight",

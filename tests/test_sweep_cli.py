@@ -21,6 +21,17 @@ def start(folder, *words):
     )
 
 
+def exit_code_of(monkeypatch, *words):
+    """Of the entry point, called in this process: it need not import everything again."""
+    import experiments.sweep
+    from space.cli import run_entry_point
+
+    monkeypatch.setattr(sys, "argv", ["sweep", *words])
+    with pytest.raises(SystemExit) as ended:
+        run_entry_point(experiments.sweep.main)
+    return ended.value.code or 0
+
+
 def trials_in(folder):
     database = folder / "runs" / "transxnet.db"
     if not database.is_file():
@@ -42,7 +53,7 @@ def wait_for_complete(folder, process, count):
     raise AssertionError(f"not {count} trials in two minutes")
 
 
-def test_ctrl_c_keeps_what_finished_and_the_same_sweep_goes_on(tmp_path):
+def test_ctrl_c_keeps_what_finished_and_the_same_sweep_goes_on(tmp_path, monkeypatch, shared_ray):
     process = start(tmp_path, *WORDS, "seeds=20")
     wait_for_complete(tmp_path, process, 2)
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does: Ray's processes get it too
@@ -54,9 +65,8 @@ def test_ctrl_c_keeps_what_finished_and_the_same_sweep_goes_on(tmp_path):
     assert "the same command goes on:\n  python -m experiments.sweep space=tiny_demo" in out
     assert error == ""
 
-    again = start(tmp_path, *WORDS, "seeds=1")
-    out, error = again.communicate(timeout=240)
-    assert again.returncode == 0, (out, error)
+    monkeypatch.chdir(tmp_path)
+    assert exit_code_of(monkeypatch, *WORDS, "seeds=1") == 0
     trials = trials_in(tmp_path)
     complete = [trial for trial in trials if trial.state is TrialState.COMPLETE]
     pairs = [(trial.arch_id, trial.seed) for trial in complete]
@@ -88,15 +98,9 @@ def test_ctrl_c_keeps_what_finished_and_the_same_sweep_goes_on(tmp_path):
     ],
 )
 def test_a_mistake_ends_with_one_line_and_writes_nothing(words, said, tmp_path, monkeypatch, capsys, shared_ray):
-    import experiments.sweep
-    from space.cli import run_entry_point
-
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "argv", ["sweep", f"data.cache={tmp_path.parent / 'cache'}", *words])
-    with pytest.raises(SystemExit) as ended:
-        run_entry_point(experiments.sweep.main)
+    assert exit_code_of(monkeypatch, f"data.cache={tmp_path.parent / 'cache'}", *words) == 2
     error = capsys.readouterr().err
-    assert ended.value.code == 2
     assert error.startswith("error: ")
     assert error.count("\n") == 1, error
     assert said in error
@@ -104,13 +108,7 @@ def test_a_mistake_ends_with_one_line_and_writes_nothing(words, said, tmp_path, 
 
 
 def test_help_names_every_group_and_key(monkeypatch, capsys):
-    import experiments.sweep
-    from space.cli import run_entry_point
-
-    monkeypatch.setattr(sys, "argv", ["sweep", "--help"])
-    with pytest.raises(SystemExit) as ended:
-        run_entry_point(experiments.sweep.main)
-    assert not ended.value.code
+    assert exit_code_of(monkeypatch, "--help") == 0
     said = capsys.readouterr().out
     for word in (
         "idconv_groups", "cifar10", "quick", "nsga2", "asha", "postgresql",
