@@ -21,7 +21,7 @@ class Fidelity:
     """Factor on the stages' widths; the nearest legal width is taken."""
     depth_scale: float = 0.2
     """Factor on the stages' depths, rounded, at least one block."""
-    data_share: float = 0.3
+    data_share: float = 0.2
     """Share of the training images, the same share of each class."""
     epochs: int = 5
 
