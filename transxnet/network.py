@@ -6,15 +6,16 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
+import torch
 import torch.nn.functional as F
 from timm.models import checkpoint
 from timm.models._features import feature_take_indices
 from torch import Tensor, nn
-from torch import empty as torch_empty
 
 from transxnet.arch import STEM_KERNEL, ArchConfig, StageConfig
 from transxnet.block import NORM_EPS, Block
 from transxnet.conv import ConvNorm
+from transxnet.kernels.choice import AUTO, check_name, implementation
 
 # Shapes: B batch, C channels, H x W map, n = H * W positions, m positions of OSRA's reduced map, h heads.
 
@@ -33,8 +34,9 @@ class Stage(nn.Module):
         self.stride = stage.osr_stride
         self.table_grid = table_grid
         self.grad_checkpointing = False
+        self.kernels = AUTO
         self.downsample = nn.Identity() if width_in is None else ConvNorm(width_in, stage.width, 3, stride=2, padding=1)
-        self.position_table = nn.Parameter(torch_empty(position_table_shape(stage, table_grid)).zero_())
+        self.position_table = nn.Parameter(torch.empty(position_table_shape(stage, table_grid)).zero_())
         self.blocks = nn.ModuleList(Block(stage, drop_path) for drop_path in drop_paths)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -42,7 +44,9 @@ class Stage(nn.Module):
         x = self.downsample(x)
         table = self._table_for(x.shape[-2], x.shape[-1])
         for block in self.blocks:
-            x = checkpoint(block, x, table) if self.grad_checkpointing else block(x, table)
+            assert isinstance(block, Block)
+            compute = implementation(self.kernels, block, x)
+            x = checkpoint(compute, block, x, table) if self.grad_checkpointing else compute(block, x, table)
         return x
 
     def _table_for(self, height: int, width: int) -> Tensor:
@@ -76,7 +80,8 @@ class TransXNet(nn.Module):
     """A network of `arch`, [B, in_chans, H, W] images to [B, num_classes] logits, of any image size.
 
     `num_classes`, `in_chans` and `img_size` (of the position tables), if given, replace those of `arch`, as timm's
-    users expect. `global_pool` is "avg", or "" to keep the map. Raises ValueError for what cannot be built.
+    users expect. `global_pool` is "avg", or "" to keep the map. `kernels` names how blocks are computed: see
+    `set_kernels`. Raises ValueError for what cannot be built.
     """
 
     def __init__(
@@ -89,6 +94,7 @@ class TransXNet(nn.Module):
         global_pool: str = "avg",
         drop_rate: float = 0.0,
         drop_path_rate: float = 0.0,
+        kernels: str = AUTO,
     ) -> None:
         super().__init__()
         arch = arch if isinstance(arch, ArchConfig) else ArchConfig.from_dict(arch)
@@ -112,6 +118,7 @@ class TransXNet(nn.Module):
         self.head = Head(self.num_features, 0, drop_rate)
         self.reset_classifier(arch.num_classes, global_pool)
         self.apply(_init_weights)
+        self.set_kernels(kernels)
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits [B, num_classes]; pooled features [B, C] if there are no classes."""
@@ -119,7 +126,7 @@ class TransXNet(nn.Module):
 
     def forward_features(self, x: Tensor) -> Tensor:
         """The last stage's map, [B, C, H / 32, W / 32]."""
-        x = self.stem(x)
+        x = self.stem(self._laid_out(x))
         for stage in self.stages:
             x = stage(x)
         return x
@@ -146,7 +153,7 @@ class TransXNet(nn.Module):
             raise ValueError(f"output_fmt must be NCHW, got {output_fmt!r}")
         take, last = feature_take_indices(len(self.stages), indices)
         maps = []
-        x = self.stem(x)
+        x = self.stem(self._laid_out(x))
         for index, stage in enumerate(self.stages[: last + 1] if stop_early else self.stages):
             x = stage(x)
             if index in take:
@@ -198,6 +205,21 @@ class TransXNet(nn.Module):
             (r"^head\.norm", (99999,)),
         ]
         return {"stem": r"^stem", "blocks": r"^stages\.(\d+)" if coarse else by_block}
+
+    def set_kernels(self, name: str) -> None:
+        """Compute blocks by the implementation `name`: one of `transxnet.kernels.choice.IMPLEMENTATIONS`, or auto.
+
+        All compute the same from the same parameters. `reference` calls every module; the others do so only where
+        somebody hooked into a block or exchanged one of its modules. Raises ValueError for an unknown name.
+        """
+        self.kernels = check_name(name)
+        for stage in self.stages:
+            assert isinstance(stage, Stage)
+            stage.kernels = self.kernels
+
+    def _laid_out(self, x: Tensor) -> Tensor:
+        # Depthwise convolutions and 1x1 products of the fast graphs want a pixel's channels side by side.
+        return x if self.kernels == "reference" else x.contiguous(memory_format=torch.channels_last)
 
     def set_grad_checkpointing(self, enable: bool = True) -> None:
         """Recompute blocks in the backward pass instead of keeping their activations."""

@@ -23,11 +23,15 @@ class OverlappingReduction(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Reduce the map."""
-        if not self.overlap:  # patches must cover the map: fill it up to a multiple of the stride
-            height, width = x.shape[-2:]
-            x = F.pad(x, (0, -width % self.stride, 0, -height % self.stride))
-        out: Tensor = self.pointwise(F.gelu(self.spatial(x)))
+        out: Tensor = self.pointwise(F.gelu(self.spatial(self.fill(x))))
         return out
+
+    def fill(self, x: Tensor) -> Tensor:
+        """The map, filled up with zeros to a multiple of the stride where patches must cover it."""
+        if self.overlap:
+            return x
+        height, width = x.shape[-2:]
+        return F.pad(x, (0, -width % self.stride, 0, -height % self.stride))
 
 
 class OSRA(nn.Module):

@@ -1,0 +1,119 @@
+"""A block composed of operators that an implementation gives: the graph of `transxnet.block`, made to be fast."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from transxnet.block import Block, DMixer, LayerScale
+from transxnet.idconv import IDConv
+from transxnet.ms_ffn import MSFFN
+from transxnet.osra import OSRA, OverlappingReduction
+from transxnet.ste import STE
+
+# Shapes: B batch, C channels, H x W map, K kernel size, n = H * W queries, m reduced positions, h heads, d = C / h.
+# Maps are [B, C, H, W] with channels_last strides throughout, so that a map is also a matrix [B * H * W, C] for free.
+
+
+class DepthwiseGroup(Protocol):
+    """Depthwise convolutions of several sizes, stride 1, each over its share of the channels, side by side."""
+
+    def __call__(self, x: Tensor, weights: Sequence[Tensor], biases: Sequence[Tensor], *, residual: bool) -> Tensor:
+        """[B, C, H, W] to the same; weights [Ci, 1, Ki, Ki], biases [Ci]; plus x itself if `residual`."""
+
+
+@dataclass(frozen=True)
+class Operators:
+    """What an implementation may replace."""
+
+    depthwise_group: DepthwiseGroup
+    per_sample: Callable[[Tensor, Tensor, Tensor], Tensor]
+    """x [B, C, H, W], kernels [B, C, K, K] and biases [B, C] of each sample: IDConv's own convolution."""
+    reduce: Callable[[nn.Conv2d, Tensor], Tensor]
+    """OSRA's strided depthwise convolution."""
+    pointwise: Callable[[nn.Conv2d, Tensor], Tensor]
+    """A 1x1 convolution."""
+
+
+def block(module: Block, x: Tensor, position_table: Tensor, ops: Operators) -> Tensor:
+    """`module(x, position_table)`."""
+    x = ops.depthwise_group(x, [module.dpe.weight], [_bias(module.dpe)], residual=True)
+    mixed = _mixer(module.mixer, module.norm1(x), position_table, ops)
+    x = _add_scaled(x, mixed, module.layer_scale1, module.drop_path)
+    return _add_scaled(x, _ffn(module.ffn, module.norm2(x), ops), module.layer_scale2, module.drop_path)
+
+
+def _add_scaled(x: Tensor, branch: Tensor, scale: LayerScale, drop_path: nn.Module) -> Tensor:
+    branch = torch.addcmul(scale.bias.view(1, -1, 1, 1), branch, scale.weight.view(1, -1, 1, 1))
+    out: Tensor = x + drop_path(branch)
+    return out
+
+
+def _mixer(module: DMixer, x: Tensor, position_table: Tensor, ops: Operators) -> Tensor:
+    near, far = torch.split(x, module.split, dim=1)
+    mixed = torch.cat([_idconv(module.idconv, near, ops), _osra(module.osra, far, position_table, ops)], dim=1)
+    return _ste(module.ste, mixed, ops)
+
+
+def _idconv(module: IDConv, x: Tensor, ops: Operators) -> Tensor:
+    # The order matters in training: the projection's batch norm sees the pooled map first, then the mean.
+    votes = _vote(module, module.pool(x), ops)  # [B, G, C, K, K]
+    kernels = (votes * module.kernels).sum(dim=1)  # [B, C, K, K]
+    votes = _vote(module, x.mean(dim=(2, 3), keepdim=True), ops)[..., 0, 0]  # [B, G, C]
+    return ops.per_sample(x, kernels, (votes * module.biases).sum(dim=1))
+
+
+def _vote(module: IDConv, pooled: Tensor, ops: Operators) -> Tensor:
+    squeezed = module.squeeze.bn(ops.pointwise(module.squeeze.conv, pooled))
+    logits = ops.pointwise(module.expand, F.gelu(squeezed))  # [B, G*C, k, k]
+    return logits.unflatten(1, (module.groups, module.channels)).softmax(dim=1)
+
+
+def _osra(module: OSRA, x: Tensor, position_table: Tensor, ops: Operators) -> Tensor:
+    reduced = _reduce(module.reduce, x, ops) if isinstance(module.reduce, OverlappingReduction) else x
+    reduced = ops.depthwise_group(reduced, [module.local.weight], [_bias(module.local)], residual=True)
+    q = _split_heads(ops.pointwise(module.q, x), module.heads)  # [B, h, n, d]
+    k, v = (_split_heads(half, module.heads) for half in ops.pointwise(module.kv, reduced).chunk(2, dim=1))
+    attention = q @ k.transpose(-1, -2) * module.scale + position_table  # [B, h, n, m]
+    out = attention.softmax(dim=-1) @ v  # [B, h, n, d]
+    return out.permute(0, 2, 1, 3).reshape(len(x), *x.shape[-2:], -1).permute(0, 3, 1, 2)
+
+
+def _split_heads(x: Tensor, heads: int) -> Tensor:
+    return x.permute(0, 2, 3, 1).flatten(1, 2).unflatten(-1, (heads, -1)).transpose(1, 2)
+
+
+def _reduce(module: OverlappingReduction, x: Tensor, ops: Operators) -> Tensor:
+    x = module.fill(x)
+    x = F.gelu(module.spatial.bn(ops.reduce(module.spatial.conv, x)))
+    scale = module.pointwise.conv.weight.view(1, -1, 1, 1)
+    out: Tensor = module.pointwise.bn(x * scale)
+    return out
+
+
+def _ste(module: STE, x: Tensor, ops: Operators) -> Tensor:
+    spread, gelu, norm1, squeeze, _, norm2, expand, norm3 = module.enhance
+    y = norm1(gelu(ops.depthwise_group(x, [spread.weight], [spread.bias], residual=False)))
+    out: Tensor = x + norm3(ops.pointwise(expand, norm2(gelu(ops.pointwise(squeeze, y)))))
+    return out
+
+
+def _ffn(module: MSFFN, x: Tensor, ops: Operators) -> Tensor:
+    widen, gelu, norm = module.expand
+    narrow, last_norm = module.project
+    x = norm(gelu(ops.pointwise(widen, x)))  # [B, hidden, H, W]
+    scaled = ops.depthwise_group(
+        x, [conv.weight for conv in module.scales], [conv.bias for conv in module.scales], residual=True
+    )
+    out: Tensor = last_norm(ops.pointwise(narrow, module.norm(F.gelu(scaled))))
+    return out
+
+
+def _bias(conv: nn.Conv2d) -> Tensor:
+    assert conv.bias is not None
+    return conv.bias
