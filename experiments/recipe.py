@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from experiments.augment.settings import Augmentation, require
+
 
 @dataclass(frozen=True)
-class Recipe:
+class Recipe(Augmentation):
     """Shared by all trials of a study. Raises ValueError for a value out of range."""
 
     learning_rate: float = 3e-3
@@ -23,24 +25,16 @@ class Recipe:
     """Rate of the last block; it rises linearly from 0 over the blocks."""
     clip_grad_norm: float = 5.0
     """Gradients are scaled down to this norm; 0 leaves them."""
-    crop_padding: int = 2
-    """Training images are moved by up to so many pixels."""
-    flip: bool = True
-    """Training images are mirrored half of the time, where that keeps the class."""
     amp: bool = True
     """bfloat16 autocast on a GPU; no effect on a CPU."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         for name in ("learning_rate", "batch_size"):
-            _require(getattr(self, name) > 0, name, "above 0", getattr(self, name))
-        for name in ("min_learning_rate", "weight_decay", "clip_grad_norm", "crop_padding"):
-            _require(getattr(self, name) >= 0, name, "0 or above", getattr(self, name))
+            require(getattr(self, name) > 0, name, "above 0", getattr(self, name))
+        for name in ("min_learning_rate", "weight_decay", "clip_grad_norm"):
+            require(getattr(self, name) >= 0, name, "0 or above", getattr(self, name))
         for name in ("warmup_share", "label_smoothing", "drop_path"):
-            _require(0 <= getattr(self, name) < 1, name, "at least 0 and below 1", getattr(self, name))
+            require(0 <= getattr(self, name) < 1, name, "at least 0 and below 1", getattr(self, name))
         rule = f"at most recipe.learning_rate, which is {self.learning_rate:g}"
-        _require(self.min_learning_rate <= self.learning_rate, "min_learning_rate", rule, self.min_learning_rate)
-
-
-def _require(holds: bool, name: str, rule: str, value: float) -> None:
-    if not holds:
-        raise ValueError(f"recipe.{name} must be {rule}, got {value:g}")
+        require(self.min_learning_rate <= self.learning_rate, "min_learning_rate", rule, self.min_learning_rate)

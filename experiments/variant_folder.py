@@ -16,8 +16,8 @@ import timm
 import torch
 
 from db import Store
-from experiments.data.batches import channel_statistics
 from experiments.data.load import Dataset
+from experiments.data.statistics import channel_statistics
 from experiments.fidelity import Fidelity
 from experiments.model_card import target_card, trial_card
 from experiments.pick import Pick

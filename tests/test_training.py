@@ -12,7 +12,7 @@ from experiments.fidelity import Fidelity
 from experiments.recipe import Recipe
 from experiments.spec import TrialSpec
 from experiments.trainable import STATE_FILE, WEIGHTS_FILE, ProxyTrial
-from experiments.training import Training, TrainingFailed, learning_rate
+from experiments.training import EVALUATION_PIXELS, Training, TrainingFailed, learning_rate
 
 CPU = torch.device("cpu")
 TIMES = ("seconds",)  # all that may differ between two runs of a spec
@@ -161,7 +161,7 @@ def test_the_validation_split_alone_is_looked_at(spec, monkeypatch):
 def test_evaluation_is_the_mean_over_all_images(spec, monkeypatch):
     training = Training(spec, CPU)
     whole = training.evaluate(training.dataset.validation)
-    monkeypatch.setattr("experiments.training.EVALUATION_BATCH", 7)  # the last batch is smaller
+    monkeypatch.setitem(EVALUATION_PIXELS, "cpu", 7 * 16**2)  # seven images a batch, the last one smaller
     assert training.evaluate(training.dataset.validation) == pytest.approx(whole, rel=1e-5)
 
 
@@ -190,7 +190,7 @@ def test_an_epoch_reports_the_rate_of_its_last_step(spec):
 
 def test_biases_norms_and_position_tables_do_not_decay(spec):
     training = Training(with_recipe(spec, weight_decay=0.5), CPU)
-    decay = {id(p): group["weight_decay"] for group in training.optimizer.param_groups for p in group["params"]}
+    decay = {id(parameter): rate for parameter, rate in training.optimizer.decays}
     named = dict(training.model.named_parameters())
     assert decay.keys() == {id(parameter) for parameter in named.values()}
     free = {name for name, parameter in named.items() if decay[id(parameter)] == 0}

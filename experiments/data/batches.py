@@ -1,65 +1,38 @@
 """Feeding a split to a network: normalised batches, those of training shuffled and augmented as tensors.
 
-Letters of shapes: B images of a batch, C channels, H = W pixels.
+No worker processes: decoded images lie in a mapped file, and a batch of them is one copy of memory.
+Letters of shapes: B images of a batch, C channels, H = W pixels, K classes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+import os
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from experiments.augment.batch import Batch, Facts
+from experiments.augment.normalise import Normalise
+from experiments.augment.settings import Augmentation
+from experiments.augment.table import make_steps
 from experiments.data.load import Dataset
-from experiments.data.parts import Images, Indices, Labels, Split
+from experiments.data.parts import Indices, Split
+from experiments.data.prefetch import prefetched
+from experiments.data.statistics import ChannelStatistics
 
-_CHUNK = 4096
-_WHITE = 255
-
-
-@dataclass(frozen=True)
-class Augmentation:
-    """How training images are varied. Raises ValueError for a padding that is no whole number."""
-
-    crop_padding: int = 2
-    """The image moves by up to so many pixels each way; what comes in is its mirrored edge."""
-    flip: bool = True
-    """Whether half of the images are mirrored left to right, on data sets where that keeps the class."""
-
-    def __post_init__(self) -> None:
-        if isinstance(self.crop_padding, bool) or not isinstance(self.crop_padding, int) or self.crop_padding < 0:
-            raise ValueError(f"crop_padding must be a whole number of at least 0, got {self.crop_padding!r}")
-
-
-@dataclass(frozen=True)
-class ChannelStatistics:
-    """Mean and standard deviation of each channel, on the scale of 0 to 1."""
-
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-
-
-def channel_statistics(split: Split) -> ChannelStatistics:
-    """Mean and standard deviation of each channel, from exact counts; a constant channel gets std 1."""
-    counts = np.zeros((split.images.shape[1], _WHITE + 1), np.int64)
-    for start in range(0, len(split), _CHUNK):
-        chunk = split.images[start : start + _CHUNK]
-        for channel, count in enumerate(counts):
-            count += np.bincount(chunk[:, channel].ravel(), minlength=_WHITE + 1)
-    levels = np.arange(_WHITE + 1) / _WHITE
-    share = counts / counts.sum(axis=1, keepdims=True)
-    mean = share @ levels
-    std = np.sqrt(np.maximum(share @ levels**2 - mean**2, 0))
-    return ChannelStatistics(tuple(mean.tolist()), tuple(np.where(std < 1e-6, 1.0, std).tolist()))
+PLAIN = Augmentation(crop_padding=0, flip=False)
+"""Images as they are."""
 
 
 class TrainBatches:
     """The training split in batches; each iteration is an epoch in a new order, drawn from the generator.
 
-    Yields normalised float32 images [B, C, H, W] and int64 labels [B] on `device`. The last, incomplete batch
-    is left out: batch normalisation cannot learn from a single image. Its state is the generator's alone.
+    Yields normalised float32 images [B, C, H, W] and targets on `device`: int64 [B], or float32 [B, K] if images are
+    mixed. The last, incomplete batch is left out: batch normalisation cannot learn from a single image. Its state is
+    the generator's alone, which no thread touches.
     """
 
     def __init__(
@@ -68,47 +41,47 @@ class TrainBatches:
         batch_size: int,
         generator: torch.Generator,
         statistics: ChannelStatistics,
-        augmentation: Augmentation | None = None,
+        augmentation: Augmentation = PLAIN,
         indices: Indices | None = None,
         device: torch.device | str = "cpu",
+        prefetch: bool | None = None,
     ) -> None:
         """Raises ValueError if the images, or those of `indices`, do not fill a batch.
 
-        `generator` is a CPU generator; without `augmentation` images come as they are.
+        `generator` is a CPU generator; `prefetch` None is `needs_prefetch`.
         """
         self._split = dataset.train
         self._indices = np.arange(len(dataset.train)) if indices is None else indices
         _require_batch_size(batch_size, len(self._indices))
-        augmentation = augmentation or Augmentation(crop_padding=0, flip=False)
-        _require_padding(augmentation.crop_padding, dataset.image_size)
-        self._padding = augmentation.crop_padding
-        self._flip = augmentation.flip and dataset.flip_safe
         self._batch_size = batch_size
         self.generator = generator
         self.statistics = statistics
         self._device = torch.device(device)
-        self._scale = _scale(statistics, self._device)
+        facts = Facts(
+            dataset.image_size,
+            dataset.num_classes,
+            dataset.flip_safe,
+            statistics.mean,
+            statistics.std,
+            self._device,
+        )
+        self._steps = make_steps(augmentation, facts)
+        self._prefetch = needs_prefetch(self._split, self._device) if prefetch is None else prefetch
 
     def __len__(self) -> int:
         """Batches of an epoch."""
         return len(self._indices) // self._batch_size
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        order = torch.randperm(len(self._indices), generator=self.generator).numpy()
-        for start in range(0, len(self) * self._batch_size, self._batch_size):
-            chosen = self._indices[order[start : start + self._batch_size]]
-            images = self._augment(_on_device(self._split.images[chosen], self._device))
-            yield _normalise(images, self._scale), _on_device(self._split.labels[chosen], self._device)
+        order = self._indices[torch.randperm(len(self._indices), generator=self.generator).numpy()]
+        chosen = (order[start : start + self._batch_size] for start in self._starts())
+        for batch in _gathered(self._split, chosen, self._device, self._prefetch):
+            for step in self._steps:
+                batch = step(batch, self.generator)
+            yield batch.images, batch.targets
 
-    def _augment(self, images: Tensor) -> Tensor:
-        """uint8 [B, C, H, W], each image moved and mirrored by its own draw."""
-        if self._padding:
-            shifts = torch.randint(0, 2 * self._padding + 1, (2, len(images)), generator=self.generator)
-            images = shift_images(images, shifts.to(self._device), self._padding)
-        if self._flip:
-            mirrored = torch.rand(len(images), generator=self.generator).to(self._device) < 0.5
-            images = torch.where(mirrored[:, None, None, None], images.flip(-1), images)
-        return images
+    def _starts(self) -> range:
+        return range(0, len(self) * self._batch_size, self._batch_size)
 
 
 def evaluation_batches(
@@ -121,46 +94,32 @@ def evaluation_batches(
     if batch_size < 1:
         raise ValueError(f"batch_size must be at least 1, got {batch_size}")
     device = torch.device(device)
-    scale = _scale(statistics, device)
-    for start in range(0, len(split), batch_size):
-        chosen = slice(start, start + batch_size)
-        images = _on_device(np.array(split.images[chosen]), device)
-        yield _normalise(images, scale), _on_device(np.array(split.labels[chosen]), device)
+    normalise = Normalise.of(statistics.mean, statistics.std, device)
+    chosen = (slice(start, start + batch_size) for start in range(0, len(split), batch_size))
+    for batch in _gathered(split, chosen, device, needs_prefetch(split, device)):
+        yield normalise.images(batch.images), batch.targets
 
 
-def shift_images(images: Tensor, shifts: Tensor, padding: int) -> Tensor:
-    """Crops [B, C, H, W] out of the images with mirrored edges; shifts int64 [2, B] are their top and left.
+def needs_prefetch(split: Split, device: torch.device) -> bool:
+    """Whether a thread should fetch what comes next: for a GPU, and where images may have to come from disk.
 
-    A shift of `padding` gives the image itself.
+    In memory a batch is fetched in microseconds, and the only core of a trial has no time for a second thread.
     """
-    size = images.shape[-1]
-    mirrored = _mirrored_places(size, padding).to(images.device)
-    padded = images[:, :, mirrored][..., mirrored]  # [B, C, H + 2 padding, W + 2 padding]
-    windows = padded.unfold(2, size, 1).unfold(3, size, 1)  # [B, C, tops, lefts, H, W], a view
-    batch = torch.arange(len(images), device=images.device)
-    return windows[batch, :, shifts[0], shifts[1]]
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return device.type == "cuda" or split.images.nbytes > memory / 2
 
 
-def _mirrored_places(size: int, padding: int) -> Tensor:
-    """Which row (or column) of the image stands at each of the padded image: 2 1 0 1 2 ... for padding 2."""
-    places = torch.arange(-padding, size + padding).abs()
-    return (size - 1) - ((size - 1) - places).abs()
+def _gathered(split: Split, chosen: Iterable[Indices | slice], device: torch.device, prefetch: bool) -> Iterator[Batch]:
+    """The chosen images, uint8, with their labels, on the device."""
+    gather: Callable[[Indices | slice], Batch] = partial(_gather, split, device.type == "cuda")
+    for batch in prefetched(gather, chosen) if prefetch else map(gather, chosen):
+        yield Batch(*(tensor.to(device, non_blocking=True) for tensor in batch))
 
 
-def _scale(statistics: ChannelStatistics, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Factor and offset [C, 1, 1] that take a pixel of 0 to 255 to mean 0 and standard deviation 1."""
-    mean = torch.tensor(statistics.mean, dtype=torch.float64)[:, None, None]
-    std = torch.tensor(statistics.std, dtype=torch.float64)[:, None, None]
-    return (1 / (_WHITE * std)).float().to(device), (-mean / std).float().to(device)
-
-
-def _normalise(images: Tensor, scale: tuple[Tensor, Tensor]) -> Tensor:
-    factor, offset = scale
-    return images.to(torch.float32).mul_(factor).add_(offset)
-
-
-def _on_device(array: Images | Labels, device: torch.device) -> Tensor:
-    return torch.from_numpy(array).to(device)
+def _gather(split: Split, pin: bool, chosen: Indices | slice) -> Batch:
+    """In memory of this process; pinned memory goes to a GPU while it works."""
+    tensors = (torch.from_numpy(np.array(part[chosen])) for part in (split.images, split.labels))
+    return Batch(*(tensor.pin_memory() if pin else tensor for tensor in tensors))
 
 
 def _require_batch_size(batch_size: int, count: int) -> None:
@@ -172,11 +131,4 @@ def _require_batch_size(batch_size: int, count: int) -> None:
         raise ValueError(
             f"batch_size must be at most the number of training images, got {batch_size} for {count} images; "
             f"choose a batch_size of {count} or less, or a larger share of the data"
-        )
-
-
-def _require_padding(padding: int, image_size: int) -> None:
-    if padding >= image_size:
-        raise ValueError(
-            f"crop_padding must be below the image size, got {padding} at {image_size} px; make it smaller"
         )
