@@ -1,0 +1,374 @@
+"""The Triton kernels against conv2d: on a GPU where there is one, otherwise in Triton's interpreter, a process apart.
+
+The interpreter must be chosen before triton is imported, and for a whole process. So without a GPU this file runs
+itself again under TRITON_INTERPRET=1, and compiles the kernels for GPUs that are not there.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+triton = pytest.importorskip("triton", reason="triton is not installed")
+
+from transxnet.kernels.triton import ops  # noqa: E402
+from transxnet.kernels.triton.layout import Shares, as_pixels, channel_block  # noqa: E402
+from transxnet.kernels.triton.ops import depthwise_group, per_sample  # noqa: E402
+
+INTERPRETED = bool(triton.knobs.runtime.interpret)
+RUNS_HERE = INTERPRETED or torch.cuda.is_available()
+DEVICE = "cpu" if INTERPRETED else "cuda"
+
+
+@dataclass(frozen=True)
+class Case:
+    """A map of `size` whose channels are shared out."""
+
+    size: tuple[int, int]
+    kernels: tuple[int, ...]
+    widths: tuple[int, ...]
+    residual: bool = True
+    batch: int = 2
+
+
+CASES = {
+    "ms_ffn_with_odd_shares": Case((7, 5), (1, 3, 5, 7), (17, 3, 8, 4)),
+    "one_pixel": Case((1, 1), (7,), (24,)),
+    "kernel_beyond_the_map": Case((2, 2), (9, 3), (8, 8)),
+    "one_column": Case((5, 1), (5,), (40,), residual=False),
+    "several_tiles_and_chunks": Case((15, 13), (3,), (8,)),
+    "channel_blocks": Case((2, 3), (3,), (80,), residual=False),
+}
+ALL_CASES = pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+
+
+def group_tensors(case: Case, dtype: torch.dtype) -> list[Tensor]:
+    """The map, the weights, the biases and a gradient of the result, all of the same numbers in any type."""
+    generator = torch.Generator().manual_seed(0)
+
+    def draw(*shape: int) -> Tensor:
+        # Rounded to bfloat16, so that every type starts from the same numbers.
+        return torch.randn(shape, generator=generator).bfloat16().to(DEVICE, dtype)
+
+    shape = (case.batch, sum(case.widths), *case.size)
+    shares = list(zip(case.widths, case.kernels, strict=True))
+    weights = [draw(width, 1, kernel, kernel) for width, kernel in shares]
+    biases = [draw(width) for width in case.widths]
+    return [draw(*shape).to(memory_format=torch.channels_last), *weights, *biases, draw(*shape)]
+
+
+def own_tensors(case: Case, dtype: torch.dtype) -> list[Tensor]:
+    """The map, a kernel and a bias of each sample, and a gradient of the result."""
+    x, *_, grad = group_tensors(case, dtype)
+    generator = torch.Generator().manual_seed(1)
+    kernels = torch.randn(*x.shape[:2], case.kernels[-1], case.kernels[-1], generator=generator)
+    biases = torch.randn(*x.shape[:2], generator=generator)
+    return [x, kernels.bfloat16().to(DEVICE, dtype), biases.bfloat16().to(DEVICE, dtype), grad]
+
+
+def group_of(case: Case, convolve: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    count = len(case.kernels)
+    return lambda x, *rest: convolve(x, rest[:count], rest[count:], residual=case.residual)
+
+
+def plain_group(x: Tensor, weights: tuple[Tensor, ...], biases: tuple[Tensor, ...], *, residual: bool) -> Tensor:
+    shares = torch.split(x, [len(weight) for weight in weights], dim=1)
+    parts = [
+        F.conv2d(share, weight, bias, padding=weight.shape[-1] // 2, groups=len(weight))
+        for share, weight, bias in zip(shares, weights, biases, strict=True)
+    ]
+    return torch.cat(parts, dim=1) + x if residual else torch.cat(parts, dim=1)
+
+
+def plain_per_sample(x: Tensor, kernels: Tensor, biases: Tensor) -> Tensor:
+    size = kernels.shape[-1]
+    maps, weights = x.reshape(1, -1, *x.shape[2:]), kernels.reshape(-1, 1, size, size)
+    return F.conv2d(maps, weights, biases.flatten(), padding=size // 2, groups=len(weights)).view(x.shape)
+
+
+def run(function: Callable[..., Tensor], tensors: list[Tensor]) -> list[Tensor]:
+    """The result, then the gradients of all inputs."""
+    *inputs, grad = tensors
+    inputs = [tensor.detach().requires_grad_() for tensor in inputs]
+    out = function(*inputs)
+    return [out.detach(), *torch.autograd.grad(out, inputs, grad.to(out.dtype))]
+
+
+def error(found: Tensor, exact: Tensor) -> float:
+    return (found.double() - exact).norm().item()
+
+
+def assert_as_exact(function: Callable[..., Tensor], plain: Callable[..., Tensor], tensors: Any) -> None:
+    """In float64 equal to `plain`; in other types at most 3 times as far from float64 as `plain` itself."""
+    exact = run(plain, tensors(torch.float64))
+    for found, true in zip(run(function, tensors(torch.float64)), exact, strict=True):
+        torch.testing.assert_close(found, true, rtol=1e-10, atol=1e-10)
+    for dtype in (torch.float32, torch.bfloat16):
+        results = run(function, tensors(dtype)), run(plain, tensors(dtype)), exact
+        for found, own, true in zip(*results, strict=True):
+            assert found.dtype == dtype
+            rounding = torch.finfo(dtype).eps / 2 * true.norm().item()
+            assert error(found, true) <= 3 * max(error(own, true), rounding)
+
+
+class TestKernels:
+    """What the kernels compute, on the device where they can run."""
+
+    __test__ = RUNS_HERE
+
+    @ALL_CASES
+    def test_depthwise_group_is_the_convolutions_and_their_gradients(self, case: Case) -> None:
+        functions = group_of(case, depthwise_group), group_of(case, plain_group)
+        assert_as_exact(*functions, lambda dtype: group_tensors(case, dtype))
+
+    @ALL_CASES
+    def test_per_sample_is_the_grouped_convolution_and_its_gradients(self, case: Case) -> None:
+        assert_as_exact(per_sample, plain_per_sample, lambda dtype: own_tensors(case, dtype))
+
+    def test_gradients_agree_with_finite_differences(self) -> None:
+        case = Case((3, 2), (1, 3), (2, 1))
+        *inputs, _ = group_tensors(case, torch.float64)
+        inputs = [tensor.requires_grad_() for tensor in inputs]
+        assert torch.autograd.gradcheck(group_of(case, depthwise_group), inputs, fast_mode=True)
+        *inputs, _ = own_tensors(Case((2, 3), (3,), (2,)), torch.float64)
+        inputs = [tensor.requires_grad_() for tensor in inputs]
+        assert torch.autograd.gradcheck(per_sample, inputs, fast_mode=True)
+
+    def test_runs_repeat_bit_for_bit(self) -> None:
+        case = CASES["several_tiles_and_chunks"]
+        group, own = group_tensors(case, torch.float32), own_tensors(case, torch.float32)
+        for function, tensors in ((group_of(case, depthwise_group), group), (per_sample, own)):
+            for first, second in zip(run(function, tensors), run(function, tensors), strict=True):
+                assert torch.equal(first, second)
+
+    def test_under_autocast_the_map_is_cast_and_weights_keep_their_type(self) -> None:
+        case = replace(CASES["ms_ffn_with_odd_shares"], residual=False)
+        tensors = group_tensors(case, torch.float32)
+        with torch.autocast(DEVICE, torch.bfloat16):
+            found = run(group_of(case, depthwise_group), tensors)
+            own = run(group_of(case, plain_group), tensors)
+        exact = run(group_of(case, plain_group), group_tensors(case, torch.float64))
+        assert [tensor.dtype for tensor in found] == [torch.bfloat16] + [torch.float32] * (len(found) - 1)
+        for mine, reference, true in zip(found, own, exact, strict=True):
+            # Triton's interpreter truncates to bfloat16, a GPU rounds.
+            assert error(mine, true) <= (3 if INTERPRETED else 1.5) * error(reference, true)
+
+    def test_float16_maps_meet_float32_weights(self) -> None:
+        x, kernels, biases, _ = own_tensors(Case((3, 3), (3,), (8,)), torch.float32)
+        out = per_sample(x.half(), kernels, biases)
+        assert out.dtype == torch.float16
+        torch.testing.assert_close(out.float(), plain_per_sample(x, kernels, biases), rtol=2e-3, atol=2e-3)
+
+    @pytest.mark.parametrize("lay", [Tensor.contiguous, lambda x: x.transpose(2, 3).contiguous().transpose(2, 3)])
+    def test_any_layout_of_the_map_gives_the_same_channels_last_result(self, lay: Callable[[Tensor], Tensor]) -> None:
+        case = Case((4, 3), (3,), (8,))
+        x, weight, bias, grad = group_tensors(case, torch.float32)
+        for found, expected in zip(
+            run(group_of(case, depthwise_group), [lay(x), weight, bias, lay(grad)]),
+            run(group_of(case, depthwise_group), [x, weight, bias, grad]),
+            strict=True,
+        ):
+            assert torch.equal(found, expected)
+        assert depthwise_group(lay(x), (weight,), (bias,), residual=True).is_contiguous(
+            memory_format=torch.channels_last
+        )
+
+    def test_a_slice_of_the_channels_gives_the_same_result(self) -> None:
+        case = Case((4, 3), (3,), (8,))
+        x, weight, bias, grad = group_tensors(case, torch.float32)
+        wide = torch.cat([torch.zeros_like(x), x], dim=1).contiguous(memory_format=torch.channels_last)
+        plain = run(group_of(case, depthwise_group), [x, weight, bias, grad])
+        for found, expected in zip(
+            run(group_of(case, depthwise_group), [wide[:, 8:], weight, bias, grad]), plain, strict=True
+        ):
+            assert torch.equal(found, expected)
+
+    def test_gradients_are_laid_out_as_what_they_belong_to(self) -> None:
+        case = CASES["ms_ffn_with_odd_shares"]
+        _, grad_x, *grads = run(group_of(case, depthwise_group), group_tensors(case, torch.float32))
+        assert grad_x.is_contiguous(memory_format=torch.channels_last)
+        assert all(grad.is_contiguous() for grad in grads)
+        _, grad_x, kernels, biases = run(per_sample, own_tensors(case, torch.float32))
+        assert grad_x.is_contiguous(memory_format=torch.channels_last)
+        assert kernels.permute(0, 2, 3, 1).is_contiguous()
+        assert biases.is_contiguous()
+
+    def test_permuted_kernels_give_the_same_result(self) -> None:
+        x, kernels, biases, _ = own_tensors(Case((4, 3), (3,), (8,)), torch.float32)
+        permuted = kernels.permute(0, 2, 3, 1).contiguous().permute(0, 3, 1, 2)
+        assert torch.equal(per_sample(x, permuted, biases), per_sample(x, kernels, biases))
+
+    def test_weights_alone_can_be_trained(self) -> None:
+        case = Case((3, 3), (3,), (8,))
+        x, weight, bias, _ = group_tensors(case, torch.float32)
+        depthwise_group(x, (weight.requires_grad_(),), (bias,), residual=True).sum().backward()
+        assert weight.grad is not None
+        assert x.grad is None
+        assert bias.grad is None
+
+    def test_operators_pass_torchs_own_checks(self) -> None:
+        case = Case((3, 2), (1, 3), (2, 3))
+        x, w1, w3, b1, b3, grad = group_tensors(case, torch.float32)
+        inputs = [tensor.requires_grad_() for tensor in (x, w1, w3, b1, b3)]
+        out, packed = ops._depthwise_group(x.detach(), [w1.detach(), w3.detach()], [b1.detach(), b3.detach()], True)
+        assert out.shape == x.shape
+        torch.library.opcheck(ops._depthwise_group, (inputs[0], inputs[1:3], inputs[3:], True))
+        torch.library.opcheck(ops._group_grad_input, (grad, packed, [1, 3], [2, 3], True))
+        torch.library.opcheck(ops._group_grad_weights, (grad, x.detach(), [1, 3], [2, 3], torch.float32))
+
+    def test_operators_of_per_sample_pass_torchs_own_checks(self) -> None:
+        x, kernels, biases, grad = own_tensors(Case((3, 2), (3,), (4,)), torch.float32)
+        inputs = [tensor.clone().requires_grad_() for tensor in (x, kernels, biases)]
+        torch.library.opcheck(ops._per_sample, tuple(inputs))
+        torch.library.opcheck(ops._own_grad_input, (grad, kernels))
+        torch.library.opcheck(ops._own_grad_kernels, (grad, x, 3, torch.float32))
+
+    def test_torch_compile_takes_them_without_a_graph_break(self) -> None:
+        case = Case((3, 2), (3,), (4,))
+        x, weight, bias, grad = group_tensors(case, torch.float32)
+        _, kernels, biases, _ = own_tensors(case, torch.float32)
+
+        def both(x: Tensor, weight: Tensor, bias: Tensor, kernels: Tensor, biases: Tensor) -> Tensor:
+            return per_sample(depthwise_group(x, (weight,), (bias,), residual=True), kernels, biases)
+
+        tensors = [x, weight, bias, kernels, biases, grad]
+        compiled = torch.compile(both, backend="aot_eager", fullgraph=True)
+        for found, expected in zip(run(compiled, tensors), run(both, tensors), strict=True):
+            torch.testing.assert_close(found, expected)
+            assert found.stride() == expected.stride()
+
+    @pytest.mark.parametrize(
+        ("change", "message"),
+        [
+            ({"x": torch.zeros(4, 3, 3)}, r"x must be a map \[B, C, H, W\].*got \(4, 3, 3\)"),
+            ({"x": torch.zeros(2, 4, 0, 3)}, "that is not empty, got"),
+            ({"x": torch.zeros(2, 4, 3, 3, dtype=torch.int32)}, "floating-point type, got torch.int32"),
+            ({"x": torch.zeros(2, 5, 3, 3)}, r"share out the map's 5 channels, got \[4\]"),
+            ({"weights": ()}, "as many, at least one each, got 0 and 1"),
+            ({"weights": (torch.zeros(4, 1, 2, 2),)}, r"odd K_i, got \(4, 1, 2, 2\)"),
+            ({"weights": (torch.zeros(4, 4, 3, 3),)}, r"\[C_i, 1, K_i, K_i\] with odd K_i, got"),
+            ({"weights": (torch.zeros(4, 1, 3, 3).double(),)}, "weights and biases must be of one type, got"),
+            ({"biases": (torch.zeros(3),)}, r"must have the shape \[4\], got \(3,\)"),
+        ],
+    )
+    def test_bad_arguments_of_a_group_are_one_clear_line(self, change: dict[str, Any], message: str) -> None:
+        given: dict[str, Any] = {
+            "x": torch.zeros(2, 4, 3, 3),
+            "weights": (torch.zeros(4, 1, 3, 3),),
+            "biases": (torch.zeros(4),),
+        }
+        given = {name: on_device(value) for name, value in (given | change).items()}
+        with pytest.raises(ValueError, match=message) as caught:
+            depthwise_group(given["x"], given["weights"], given["biases"], residual=False)
+        assert "\n" not in str(caught.value)
+
+    @pytest.mark.parametrize(
+        ("kernels", "biases", "message"),
+        [
+            ((2, 4, 3, 5), (2, 4), r"kernels must have the shape \[2, 4, K, K\] with odd K, got \(2, 4, 3, 5\)"),
+            ((1, 4, 3, 3), (2, 4), "kernels must have the shape"),
+            ((2, 4, 3, 3), (4,), r"biases must have the shape \[2, 4\], got \(4,\)"),
+        ],
+    )
+    def test_bad_arguments_of_per_sample_are_one_clear_line(
+        self, kernels: tuple[int, ...], biases: tuple[int, ...], message: str
+    ) -> None:
+        with pytest.raises(ValueError, match=message):
+            per_sample(*(torch.zeros(shape, device=DEVICE) for shape in ((2, 4, 3, 3), kernels, biases)))
+
+
+def on_device(value: Any) -> Any:
+    return tuple(part.to(DEVICE) for part in value) if isinstance(value, tuple) else value.to(DEVICE)
+
+
+def test_slices_and_channels_last_maps_are_read_in_place() -> None:
+    x = torch.randn(2, 8, 3, 3).to(memory_format=torch.channels_last)
+    assert as_pixels(x).rows.data_ptr() == x.data_ptr()
+    half = as_pixels(x[:, 4:])
+    assert (half.rows.data_ptr(), half.stride) == (x[:, 4:].data_ptr(), 8)
+    copied = as_pixels(x.contiguous())
+    assert copied.rows.data_ptr() != x.data_ptr()
+    assert copied.stride == 8
+
+
+@pytest.mark.parametrize(("widths", "block"), [((48,), 16), ((64,), 64), ((24,), 32), ((56, 56), 64), ((3,), 16)])
+def test_channel_blocks_leave_few_lanes_idle(widths: tuple[int, ...], block: int) -> None:
+    assert channel_block(widths) == block
+    assert Shares((3,) * len(widths), widths).blocks(block) == sum(-(-width // block) for width in widths)
+
+
+@pytest.mark.skipif(RUNS_HERE, reason="the kernels run here")
+def test_without_a_gpu_the_error_names_the_remedy() -> None:
+    with pytest.raises(ValueError, match='need tensors on a GPU, got one on cpu; use kernels="pytorch"'):
+        per_sample(torch.zeros(1, 2, 3, 3), torch.zeros(1, 2, 3, 3), torch.zeros(1, 2))
+
+
+@pytest.mark.skipif(RUNS_HERE, reason="the kernels run here")
+def test_kernels_in_the_interpreter() -> None:
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(Path(__file__))]
+    done = subprocess.run(command, env=os.environ | {"TRITON_INTERPRET": "1"}, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-4000:]
+    assert " passed" in done.stdout
+
+
+class NoGpu:
+    """A driver of a GPU that is not there: triton compiles for it and binds arguments, and nothing is launched."""
+
+    def __init__(self, capability: int) -> None:
+        self.capability = capability
+        self.launches: list[str] = []
+        self.utils = self
+        self.launcher_cls = self._launcher
+
+    def get_current_target(self) -> Any:
+        return triton.backends.compiler.GPUTarget("cuda", self.capability, 32)
+
+    def get_current_device(self) -> int:
+        return self.capability  # triton keeps what it compiled by device
+
+    def get_current_stream(self, device: int) -> int:
+        return 0
+
+    def get_device_properties(self, device: int) -> dict[str, int]:
+        return {"max_shared_mem": 96 * 1024, "warpSize": 32}
+
+    def load_binary(self, name: str, kernel: bytes, shared: int, device: int) -> tuple[None, None, int, int, int]:
+        assert kernel
+        return None, None, 32, 0, 1024
+
+    def _launcher(self, source: Any, metadata: Any) -> Callable[..., None]:
+        return lambda *args, **kwargs: self.launches.append(source.fn.__name__)
+
+
+@pytest.mark.skipif(INTERPRETED, reason="the interpreter compiles nothing")
+@pytest.mark.parametrize("capability", [80, 90])
+def test_kernels_compile_for_gpus(capability: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from transxnet.kernels.triton import convolve
+
+    monkeypatch.setenv("TRITON_CACHE_DIR", str(tmp_path))
+    monkeypatch.setattr(ops, "require_device", lambda x: None)
+    monkeypatch.setattr(convolve._tuned, "_do_bench", lambda call, quantiles: call() or (1.0, 1.0, 1.0))
+    driver = NoGpu(capability)
+    active = triton.runtime.driver
+    before = active._active
+    active.set_active(driver)
+    try:
+        x, w1, w3, b1, b3 = (
+            torch.zeros(shape, requires_grad=True) for shape in ((2, 24, 4, 4), (16, 1, 1, 1), (8, 1, 3, 3), 16, 8)
+        )
+        depthwise_group(x.bfloat16(), (w1, w3), (b1, b3), residual=True).sum().backward()
+        kernels, biases = torch.zeros(2, 24, 3, 3, requires_grad=True), torch.zeros(2, 24, requires_grad=True)
+        per_sample(x, kernels, biases).sum().backward()
+    finally:
+        active._active = before
+    assert set(driver.launches) == {"_pack", "_convolve", "_correlate", "_add_chunks"}

@@ -1,0 +1,84 @@
+"""How a depthwise convolution's work is cut: channels into shares and blocks, pixels into tiles."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+# A vector load is 16 bytes, 8 channels of bfloat16. The compiler issues one only where it knows that a row starts at
+# a multiple of 8 channels; so numbers of channels are passed in units of their common divisor.
+LARGEST_UNIT = 16
+CHANNEL_BLOCKS = (64, 32, 16)
+
+
+@dataclass(frozen=True)
+class Shares:
+    """The channels in their order: `widths[i]` of them are convolved with a kernel of `kernels[i]` pixels a side."""
+
+    kernels: tuple[int, ...]
+    widths: tuple[int, ...]
+
+    @property
+    def channels(self) -> int:
+        """All channels."""
+        return sum(self.widths)
+
+    @property
+    def taps(self) -> int:
+        """Numbers in all kernels together: the length of the packed weights."""
+        return sum(kernel * kernel * width for kernel, width in zip(self.kernels, self.widths, strict=True))
+
+    def blocks(self, block: int) -> int:
+        """Blocks of `block` channels; a block lies in one share."""
+        return sum(-(-width // block) for width in self.widths)
+
+    def block_rows(self, block: int) -> int:
+        """Rows of kernels, counted once for each block of channels."""
+        return sum(-(-width // block) * kernel for kernel, width in zip(self.kernels, self.widths, strict=True))
+
+
+@dataclass(frozen=True)
+class Pixels:
+    """A map as rows of adjacent channels: pixel n of the flattened [B, H, W] starts at `n * stride`."""
+
+    rows: Tensor
+    stride: int
+
+
+def as_pixels(x: Tensor) -> Pixels:
+    """`x` [B, C, H, W] as rows of channels: itself if it is channels_last or a channel slice of such, else a copy."""
+    stride = _pixel_stride(x)
+    if stride is not None:
+        return Pixels(x, stride)
+    return Pixels(x.contiguous(memory_format=torch.channels_last), x.shape[1])
+
+
+def channel_unit(*counts: int) -> int:
+    """The largest power of two up to 16 that divides all `counts`."""
+    return math.gcd(LARGEST_UNIT, *counts)
+
+
+def channel_block(widths: tuple[int, ...]) -> int:
+    """Channels a program takes: what leaves the fewest lanes idle, of equals the most."""
+    return min(CHANNEL_BLOCKS, key=lambda block: (sum(-(-width // block) * block for width in widths), -block))
+
+
+def accumulator(x: Tensor) -> torch.dtype:
+    """What sums over `x` are kept in: float64 for float64, else float32."""
+    return torch.float64 if x.dtype == torch.float64 else torch.float32
+
+
+def _pixel_stride(x: Tensor) -> int | None:
+    """Elements between neighbouring pixels, None if pixels are not evenly spaced rows of channels."""
+    batch, channels, height, width = x.shape
+    if channels > 1 and x.stride(1) != 1:
+        return None
+    # A dimension of size 1 says nothing: its stride is arbitrary.
+    spans = ((width, x.stride(3), 1), (height, x.stride(2), width), (batch, x.stride(0), height * width))
+    told = [(stride, pixels) for size, stride, pixels in spans if size > 1]
+    stride = told[0][0] // told[0][1] if told else channels
+    even = all(found == stride * pixels for found, pixels in told)
+    return stride if even and stride >= channels else None
