@@ -13,6 +13,7 @@ from transxnet.block import Block, DMixer, LayerScale
 from transxnet.conv import ConvNorm
 from transxnet.idconv import IDConv
 from transxnet.kernels import composed, pytorch
+from transxnet.kernels.native import ops as native
 from transxnet.ms_ffn import MSFFN
 from transxnet.osra import OSRA, OverlappingReduction
 from transxnet.ste import STE
@@ -36,6 +37,7 @@ def _reference(block: Block, x: Tensor, position_table: Tensor) -> Tensor:
 IMPLEMENTATIONS: dict[str, BlockFunction] = {
     "reference": _reference,
     "pytorch": partial(composed.block, ops=pytorch.OPERATORS),
+    "native": native.block,
 }
 """What can be asked for by name, beside auto."""
 
@@ -51,7 +53,9 @@ def implementation(name: str, block: Block, x: Tensor) -> BlockFunction:
     """How to compute `block` of `x`."""
     if name == "reference" or torch.onnx.is_in_onnx_export() or not _is_as_built(block):
         return _reference
-    return IMPLEMENTATIONS["pytorch" if name == AUTO else name]
+    if name in (AUTO, "native") and not torch.compiler.is_compiling() and native.fits(block, x):
+        return native.block
+    return IMPLEMENTATIONS["pytorch"]
 
 
 def _is_as_built(block: nn.Module) -> bool:

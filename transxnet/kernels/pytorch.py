@@ -9,12 +9,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from transxnet.kernels.composed import Operators
+from transxnet.kernels.depthwise import depthwise
 
 
 def depthwise_group(x: Tensor, weights: Sequence[Tensor], biases: Sequence[Tensor], *, residual: bool) -> Tensor:
     """See `composed.DepthwiseGroup`."""
     shares = torch.split(x, [len(weight) for weight in weights], dim=1)
     parts = [
+        share*weight.view(1,-1,1,1)+bias.view(1,-1,1,1) if weight.shape[-1]==1 else depthwise(share, weight, bias) if weight.shape[-1] != 3 else
         F.conv2d(share, weight, bias, padding=weight.shape[-1] // 2, groups=len(weight))
         for share, weight, bias in zip(shares, weights, biases, strict=True)
     ]
@@ -26,12 +28,10 @@ def per_sample(x: Tensor, kernels: Tensor, biases: Tensor) -> Tensor:
     """See `composed.Operators`."""
     batch, channels, height, width = x.shape
     size = kernels.shape[-1]
-    out = F.conv2d(
+    out = depthwise(
         x.reshape(1, batch * channels, height, width),
         kernels.reshape(batch * channels, 1, size, size),
         biases.flatten(),
-        padding=size // 2,
-        groups=batch * channels,
     )
     return out.reshape(x.shape)
 

@@ -1,0 +1,260 @@
+// A whole block, forward and backward, as one call each: what Python's autograd sees is a single function.
+//
+// The graph is that of transxnet/block.py on maps [batch * height * width, C]. Two things are rearranged, neither changes
+// the function: a batch norm in front of a 1x1 convolution is folded into its weight, and the last norm of a branch, its
+// layer scale and its drop path become one multiply-add on the residual.
+#include <ATen/core/grad_mode.h>
+#include <torch/library.h>
+
+#include "ffn.h"
+#include "idconv.h"
+#include "osra.h"
+#include "ste.h"
+
+namespace native {
+namespace {
+
+Layout layout_of(const Tensor& x, at::IntArrayRef config) {
+  return {{x.size(0), x.size(2), x.size(3)}, x.size(1), config[0], config[1], config[2], config[3], config[4], config[5]};
+}
+
+/// [B, C, H, W] as [B * H * W, C], without a copy if it is channels_last already.
+Tensor rows_of(const Tensor& x) { return x.permute({0, 2, 3, 1}).contiguous().view({-1, x.size(1)}); }
+
+Tensor map_of(const Tensor& rows, const Grid& grid) {
+  return rows.view({grid.batch, grid.height, grid.width, -1}).permute({0, 3, 1, 2});
+}
+
+template <typename T>
+T factor_of(const Tensor& drop, int64_t sample) {
+  return drop.defined() ? ptr<T>(drop)[sample] : T(1);
+}
+
+template <typename T>
+Depthwise<T> dpe_layer(const Layout& l, const Params& p) {
+  return {l.grid, {{0, l.channels, p[kDpeWeight].size(-1), p[kDpeWeight], p[kDpeBias]}}};
+}
+
+/// x + drop * (weight * (self + bn(branch)) + bias), where self may be undefined.
+template <typename T>
+Tensor add_branch(const Layout& l, const Tensor& x, const Tensor& self, const Tensor& branch, const BatchNorm<T>& norm,
+                  const Tensor& weight, const Tensor& bias, const Tensor& drop) {
+  Tensor out = at::empty_like(x);
+  for_parts(l.grid.batch, [&](int64_t, int64_t first, int64_t last) {
+    std::vector<T> a(l.channels), b(l.channels), c(l.channels);
+    for (int64_t sample = first; sample < last; ++sample) {
+      const T factor = factor_of<T>(drop, sample);
+      for (int64_t i = 0; i < l.channels; ++i) {
+        const T scale = factor * ptr<T>(weight)[i];
+        a[i] = self.defined() ? scale : T(0);
+        b[i] = scale * norm.scale[i];
+        c[i] = scale * norm.shift[i] + factor * ptr<T>(bias)[i];
+      }
+      const int64_t at = sample * l.grid.pixels() * l.channels;
+      kernels<T>().combine(l.grid.pixels(), l.channels, ptr<T>(x) + at, ptr<T>(self.defined() ? self : branch) + at,
+                           ptr<T>(branch) + at, a.data(), b.data(), c.data(), ptr<T>(out) + at, l.channels);
+    }
+  });
+  return out;
+}
+
+/// Gradients of add_branch: of the branch and its column sums, of the norm and of the layer scale. `self`, if defined,
+/// adds to the gradient of the scale; its own gradient is left to the caller.
+template <typename T>
+struct BranchGradient {
+  Tensor d, sum_d, dnorm_weight, dnorm_bias, dweight, dbias;
+};
+
+template <typename T>
+BranchGradient<T> branch_backward(const Layout& l, const Tensor& dout, const Tensor& self, const Tensor& branch,
+                                  const BatchNorm<T>& norm, const Tensor& norm_bias, const Tensor& weight,
+                                  const Tensor& drop) {
+  const auto& k = kernels<T>();
+  const int64_t channels = l.channels, stretch = l.grid.pixels() * channels;
+  Tensor sums = at::zeros({parts_of(l.grid.batch), 4, channels}, dout.options());
+  const std::vector<T> origin(channels, 0);
+  for_parts(l.grid.batch, [&](int64_t part, int64_t first, int64_t last) {
+    T* to = ptr<T>(sums) + part * 4 * channels;
+    for (int64_t b = first; b < last; ++b) {
+      const T factor = factor_of<T>(drop, b);
+      k.sums(l.grid.pixels(), channels, ptr<T>(dout) + b * stretch, channels, ptr<T>(branch) + b * stretch, channels,
+             norm.mean(), factor, to, to + channels);
+      if (self.defined())
+        k.sums(l.grid.pixels(), channels, ptr<T>(dout) + b * stretch, channels, ptr<T>(self) + b * stretch, channels,
+               origin.data(), factor, to + 2 * channels, to + 3 * channels);
+    }
+  });
+  const Tensor all = total(sums);
+  const T *sum_d = ptr<T>(all), *sum_dx = sum_d + channels, *sum_self = sum_d + 3 * channels;
+  BranchGradient<T> g{at::empty_like(branch), at::empty({channels}, dout.options()), {}, {},
+                      at::empty({channels}, dout.options()), at::empty({channels}, dout.options())};
+  std::vector<T> scaled(channels), scaled_x(channels);
+  for (int64_t i = 0; i < channels; ++i) {
+    ptr<T>(g.dbias)[i] = sum_d[i];
+    ptr<T>(g.dweight)[i] = norm.scale[i] * sum_dx[i] + ptr<T>(norm_bias)[i] * sum_d[i] + sum_self[i];
+    scaled[i] = ptr<T>(weight)[i] * sum_d[i];
+    scaled_x[i] = ptr<T>(weight)[i] * sum_dx[i];
+  }
+  const Slope<T> slope = norm.slope(scaled.data(), scaled_x.data());
+  g.dnorm_weight = slope.dweight;
+  g.dnorm_bias = slope.dbias;
+  // Behind a norm by a batch's own moments a gradient sums to zero over the batch.
+  for (int64_t i = 0; i < channels; ++i) ptr<T>(g.sum_d)[i] = norm.training ? T(0) : slope.a[i] * scaled[i];
+  for_parts(l.grid.batch, [&](int64_t, int64_t first, int64_t last) {
+    std::vector<T> a(channels);
+    for (int64_t b = first; b < last; ++b) {
+      for (int64_t i = 0; i < channels; ++i) a[i] = slope.a[i] * factor_of<T>(drop, b) * ptr<T>(weight)[i];
+      k.combine(l.grid.pixels(), channels, nullptr, ptr<T>(dout) + b * stretch, ptr<T>(branch) + b * stretch, a.data(),
+                slope.b.data(), slope.c.data(), ptr<T>(g.d) + b * stretch, channels);
+    }
+  });
+  return g;
+}
+
+template <typename T>
+std::vector<Tensor> forward(const Tensor& map, const Tensor& table, const Params& p, const Layout& l,
+                            const Settings& settings, const Tensor& drop1, const Tensor& drop2) {
+  Tape tape;
+  const Tensor x = tape.keep(rows_of(map)), embedded = tape.keep(at::empty_like(x)), normal = at::empty_like(x);
+  GroupNorm<T> norm1{p[kNorm1Weight], p[kNorm1Bias], tape.keep(at::empty({l.grid.batch, 2}, x.options())), l.grid,
+                     l.channels};
+  const Depthwise<T> dpe = dpe_layer<T>(l, p);
+  const std::vector<T> taps = dpe.packed(false);
+  for_parts(l.grid.batch, [&](int64_t, int64_t first, int64_t last) {
+    std::vector<T> scratch = dpe.scratch();
+    for (int64_t b = first; b < last; ++b) {
+      const int64_t at = b * l.grid.pixels() * l.channels;
+      dpe.forward(taps, ptr<T>(x) + at, l.channels, nullptr, nullptr, true, ptr<T>(embedded) + at, l.channels, scratch);
+      norm1.observe(b, ptr<T>(embedded) + at, settings.eps);
+      norm1.apply(b, ptr<T>(embedded) + at, ptr<T>(normal) + at);
+    }
+  });
+  Tensor mixed = tape.keep(at::empty_like(x));
+  idconv_forward<T>(l, normal, p, settings, tape, mixed);
+  osra_forward<T>(l, normal, table, p, settings, tape, mixed);
+  const auto [enhanced, ste_norm] = ste_forward<T>(l, mixed, p, settings, tape);
+  const Tensor middle = tape.keep(add_branch<T>(l, embedded, mixed, enhanced, ste_norm, p[kScale1Weight], p[kScale1Bias], drop1));
+
+  GroupNorm<T> norm2{p[kNorm2Weight], p[kNorm2Bias], tape.keep(at::empty({l.grid.batch, 2}, x.options())), l.grid,
+                     l.channels};
+  for_samples(l.grid.batch, [&](int64_t b) {
+    const int64_t at = b * l.grid.pixels() * l.channels;
+    norm2.observe(b, ptr<T>(middle) + at, settings.eps);
+    norm2.apply(b, ptr<T>(middle) + at, ptr<T>(normal) + at);
+  });
+  const auto [narrow, ffn_norm] = ffn_forward<T>(l, normal, p, settings, tape);
+  const Tensor out = add_branch<T>(l, middle, {}, narrow, ffn_norm, p[kScale2Weight], p[kScale2Bias], drop2);
+  std::vector<Tensor> result{map_of(out, l.grid)};
+  result.insert(result.end(), tape.tensors.begin(), tape.tensors.end());
+  return result;
+}
+
+template <typename T>
+std::vector<Tensor> backward(const Tensor& grad, const std::vector<Tensor>& saved, const Params& p, const Layout& l,
+                             const Settings& settings, const Tensor& drop1, const Tensor& drop2) {
+  Tape tape{saved};
+  const Tensor dout = rows_of(grad), x = tape.read(), embedded = tape.read(), moments1 = tape.read(), mixed = tape.read();
+  const GroupNorm<T> norm1{p[kNorm1Weight], p[kNorm1Bias], moments1, l.grid, l.channels};
+  Tape mixer = tape;  // read behind the branch that comes after it
+  tape.next += 11 + (l.stride > 1 ? 6 : 0) + 4;
+  const SteSaved<T> ste = read_ste<T>(l, p, settings, tape);
+  const Tensor middle = tape.read(), moments2 = tape.read();
+  const GroupNorm<T> norm2{p[kNorm2Weight], p[kNorm2Bias], moments2, l.grid, l.channels};
+  const FfnSaved<T> ffn = read_ffn<T>(l, p, settings, tape);
+  std::vector<Tensor> grads(p.list.size());
+  const auto keep = [&](const BranchGradient<T>& g, Index scale, Index norm) {
+    grads[scale] = g.dweight.view_as(p[scale]);
+    grads[scale + 1] = g.dbias;
+    grads[norm] = g.dnorm_weight;
+    grads[norm + 1] = g.dnorm_bias;
+  };
+
+  const auto second = branch_backward<T>(l, dout, {}, ffn.narrow, ffn.norm3, p[kFfnNorm3Bias], p[kScale2Weight], drop2);
+  keep(second, kScale2Weight, kFfnNorm3Weight);
+  const Tensor dnormal2 = ffn_backward<T>(l, norm2.apply(middle), second.d, second.sum_d, ffn, p, grads);
+  const Tensor dmiddle = norm2.backward(dout, dnormal2, middle, grads[kNorm2Weight], grads[kNorm2Bias]);
+
+  const auto first =
+      branch_backward<T>(l, dmiddle, mixed, ste.expanded, ste.norm3, p[kSteNorm3Bias], p[kScale1Weight], drop1);
+  keep(first, kScale1Weight, kSteNorm3Weight);
+  const Tensor dmixed = ste_backward<T>(l, mixed, first.d, first.sum_d, ste, p, grads);
+  const std::vector<T> nothing(l.channels, 0);
+  for_parts(l.grid.batch, [&](int64_t, int64_t begin, int64_t end) {
+    std::vector<T> scale(l.channels);
+    for (int64_t b = begin; b < end; ++b) {
+      for (int64_t i = 0; i < l.channels; ++i) scale[i] = factor_of<T>(drop1, b) * ptr<T>(p[kScale1Weight])[i];
+      const int64_t at = b * l.grid.pixels() * l.channels;
+      kernels<T>().affine(l.grid.pixels(), l.channels, ptr<T>(dmiddle) + at, l.channels, scale.data(), nothing.data(),
+                          true, ptr<T>(dmixed) + at, l.channels);
+    }
+  });
+  const Tensor normal1 = norm1.apply(embedded);
+  Tensor dnormal1 = at::empty_like(normal1);
+  idconv_backward<T>(l, normal1, dmixed, p, settings, mixer, dnormal1, grads);
+  const Tensor dtable = osra_backward<T>(l, normal1, dmixed, p, settings, mixer, dnormal1, grads);
+  const Tensor dembedded = norm1.backward(dmiddle, dnormal1, embedded, grads[kNorm1Weight], grads[kNorm1Bias]);
+  const Tensor dx = at::empty_like(x);
+  const auto dpe = dpe_layer<T>(l, p).backward(ptr<T>(x), l.channels, nullptr, nullptr, ptr<T>(dembedded), l.channels,
+                                               true, ptr<T>(dx), l.channels, [](int64_t, int64_t) {});
+  grads[kDpeWeight] = dpe[0];
+  grads[kDpeBias] = dpe[1];
+  grads.insert(grads.begin(), {map_of(dx, l.grid), dtable});
+  return grads;
+}
+
+/// Every tensor contiguous: kernels walk them by pointer.
+std::vector<Tensor> dense(const std::vector<Tensor>& tensors) {
+  std::vector<Tensor> all;
+  for (size_t i = 0; i < tensors.size(); ++i) all.push_back(i == kBank ? tensors[i] : tensors[i].contiguous());
+  return all;
+}
+
+/// Products run as they are written: no autograd of their own, and no autocast.
+struct Bare {
+  at::AutoDispatchBelowAutograd no_autograd;
+  c10::impl::ExcludeDispatchKeyGuard no_autocast{c10::autocast_dispatch_keyset};
+};
+
+std::vector<Tensor> block_forward(const Tensor& x, const Tensor& table, const std::vector<Tensor>& params,
+                                  const std::vector<Tensor>& buffers, at::IntArrayRef config, bool training,
+                                  double momentum, double eps, const std::optional<Tensor>& drop1,
+                                  const std::optional<Tensor>& drop2) {
+  const Bare bare;
+  const std::vector<Tensor> list = dense(params);
+  const Params p{list, buffers};
+  const Layout l = layout_of(x, config);
+  const Settings settings{training, momentum, eps};
+  const Tensor first = drop1.value_or(Tensor()), second = drop2.value_or(Tensor());
+  if (x.scalar_type() == at::kDouble) return forward<double>(x, table, p, l, settings, first, second);
+  return forward<float>(x, table, p, l, settings, first, second);
+}
+
+std::vector<Tensor> block_backward(const Tensor& grad, const std::vector<Tensor>& saved,
+                                   const std::vector<Tensor>& params, at::IntArrayRef config, bool training,
+                                   const std::optional<Tensor>& drop1, const std::optional<Tensor>& drop2) {
+  const Bare bare;
+  const std::vector<Tensor> list = dense(params), none;
+  const Params p{list, none};
+  const Layout l = layout_of(grad, config);
+  const Settings settings{training, 0, 0};
+  const Tensor first = drop1.value_or(Tensor()), second = drop2.value_or(Tensor());
+  if (grad.scalar_type() == at::kDouble) return backward<double>(grad, saved, p, l, settings, first, second);
+  return backward<float>(grad, saved, p, l, settings, first, second);
+}
+
+std::string instruction_set() { return kernels<float>().name; }
+
+}  // namespace
+}  // namespace native
+
+TORCH_LIBRARY(transxnet, library) {
+  library.def(
+      "block_forward(Tensor x, Tensor table, Tensor[] params, Tensor(a!)[] buffers, int[] config, bool training, "
+      "float momentum, float eps, Tensor? drop1, Tensor? drop2) -> Tensor[]");
+  library.def(
+      "block_backward(Tensor grad, Tensor[] saved, Tensor[] params, int[] config, bool training, Tensor? drop1, "
+      "Tensor? drop2) -> Tensor[]");
+  library.def("instruction_set() -> str", native::instruction_set);
+  library.impl("block_forward", at::DispatchKey::CPU, native::block_forward);
+  library.impl("block_backward", at::DispatchKey::CPU, native::block_backward);
+}

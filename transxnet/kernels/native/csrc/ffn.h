@@ -1,0 +1,109 @@
+// MS-FFN: 1x1, GELU, norm, depthwise convolutions of several sizes plus the map itself, GELU, norm, 1x1, norm.
+#pragma once
+
+#include "layers.h"
+#include "params.h"
+
+namespace native {
+
+/// The layer of several sizes; its weights and biases stand at the end of the parameters.
+template <typename T>
+Depthwise<T> scales_layer(const Layout& l, const Params& p) {
+  Depthwise<T> layer{l.grid, {}};
+  int64_t first = 0;
+  for (size_t i = kTail + (l.stride > 1 ? kReduceCount : 0); i < p.list.size(); i += 2) {
+    const int64_t channels = p[i].size(0);
+    layer.shares.push_back({first, channels, p[i].size(-1), p[i], p[i + 1]});
+    first += channels;
+  }
+  return layer;
+}
+
+/// The branch of x (normalised) before its last norm, which the caller folds into the residual.
+template <typename T>
+std::pair<Tensor, BatchNorm<T>> ffn_forward(const Layout& l, const Tensor& x, const Params& p,
+                                            const Settings& settings, Tape& tape) {
+  const auto& k = kernels<T>();
+  const Tensor wide = tape.keep(product(x, matrix(p[kWidenWeight])));
+  const int64_t hidden = wide.size(1), pixels = l.grid.pixels();
+  const Tensor active1 = tape.keep(at::empty_like(wide));
+  for_samples(l.grid.batch, [&](int64_t b) {
+    k.gelu(pixels, hidden, ptr<T>(wide) + b * pixels * hidden, nullptr, nullptr, ptr<T>(active1) + b * pixels * hidden);
+  });
+  const auto norm1 = batch_norm<T>(active1, p.norm(kFfnNorm1Weight, kFfnNorm1), settings, tape);
+  const Tensor scaled = tape.keep(at::empty_like(wide)), active2 = tape.keep(at::empty_like(wide));
+  const Depthwise<T> layer = scales_layer<T>(l, p);
+  const std::vector<T> taps = layer.packed(false);
+  for_parts(l.grid.batch, [&](int64_t, int64_t first, int64_t last) {
+    std::vector<T> scratch = layer.scratch();
+    for (int64_t b = first; b < last; ++b) {
+      const int64_t at = b * pixels * hidden;
+      layer.forward(taps, ptr<T>(active1) + at, hidden, norm1.scale.data(), norm1.shift.data(), true,
+                    ptr<T>(scaled) + at, hidden, scratch);
+      k.gelu(pixels, hidden, ptr<T>(scaled) + at, nullptr, nullptr, ptr<T>(active2) + at);
+    }
+  });
+  const auto norm2 = batch_norm<T>(active2, p.norm(kFfnNorm2Weight, kFfnNorm2), settings, tape);
+  const Tensor narrow = tape.keep(folded_product(active2, norm2, matrix(p[kNarrowWeight])));
+  return {narrow, batch_norm<T>(narrow, p.norm(kFfnNorm3Weight, kFfnNorm3), settings, tape)};
+}
+
+template <typename T>
+struct FfnSaved {
+  Tensor wide, active1, scaled, active2, narrow;
+  BatchNorm<T> norm1, norm2, norm3;
+};
+
+template <typename T>
+FfnSaved<T> read_ffn(const Layout& l, const Params& p, const Settings& s, Tape& tape) {
+  const Tensor wide = tape.read(), active1 = tape.read(), saved1 = tape.read(), scaled = tape.read();
+  const Tensor active2 = tape.read(), saved2 = tape.read(), narrow = tape.read(), saved3 = tape.read();
+  const auto norm = [&](const Tensor& saved, Index weight) {
+    return BatchNorm<T>(saved, p[weight], p[weight + 1], s.training, l.grid.rows());
+  };
+  return {wide, active1, scaled, active2, narrow, norm(saved1, kFfnNorm1Weight), norm(saved2, kFfnNorm2Weight),
+          norm(saved3, kFfnNorm3Weight)};
+}
+
+/// The gradient of x (normalised); `d` is that of `narrow` and `sum_d` its column sums.
+template <typename T>
+Tensor ffn_backward(const Layout& l, const Tensor& x, const Tensor& d, const Tensor& sum_d, const FfnSaved<T>& saved,
+                    const Params& p, std::vector<Tensor>& grads) {
+  const auto& k = kernels<T>();
+  const int64_t hidden = saved.wide.size(1), pixels = l.grid.pixels();
+  auto last = folded_backward<T>(d, ptr<T>(sum_d), saved.active2, saved.norm2, matrix(p[kNarrowWeight]));
+  grads[kNarrowWeight] = last.dw.view_as(p[kNarrowWeight]);
+  grads[kFfnNorm2Weight] = last.norm.dweight;
+  grads[kFfnNorm2Bias] = last.norm.dbias;
+  const Tensor step = last.e;
+  for_samples(l.grid.batch, [&](int64_t b) {
+    const int64_t at = b * pixels * hidden;
+    k.gelu_backward(pixels, hidden, ptr<T>(saved.scaled) + at, nullptr, nullptr, ptr<T>(step) + at,
+                    ptr<T>(saved.active2) + at, last.norm.a.data(), last.norm.b.data(), last.norm.c.data(),
+                    ptr<T>(step) + at, nullptr);
+  });
+  const Tensor inner = at::empty_like(step), sums = at::zeros({parts_of(l.grid.batch), 2, hidden}, step.options());
+  const auto scales = scales_layer<T>(l, p).backward(
+      ptr<T>(saved.active1), hidden, saved.norm1.scale.data(), saved.norm1.shift.data(), ptr<T>(step), hidden, true,
+      ptr<T>(inner), hidden, [&](int64_t part, int64_t b) {
+        const int64_t at = b * pixels * hidden;
+        T* to = ptr<T>(sums) + part * 2 * hidden;
+        k.sums(pixels, hidden, ptr<T>(inner) + at, hidden, ptr<T>(saved.active1) + at, hidden, saved.norm1.mean(), T(1),
+               to, to + hidden);
+      });
+  std::copy(scales.begin(), scales.end(), grads.end() - scales.size());
+  const Tensor all = total(sums);
+  const Slope<T> slope = saved.norm1.slope(ptr<T>(all), ptr<T>(all) + hidden);
+  grads[kFfnNorm1Weight] = slope.dweight;
+  grads[kFfnNorm1Bias] = slope.dbias;
+  for_samples(l.grid.batch, [&](int64_t b) {
+    const int64_t at = b * pixels * hidden;
+    k.gelu_backward(pixels, hidden, ptr<T>(saved.wide) + at, nullptr, nullptr, ptr<T>(inner) + at,
+                    ptr<T>(saved.active1) + at, slope.a.data(), slope.b.data(), slope.c.data(), ptr<T>(inner) + at,
+                    nullptr);
+  });
+  grads[kWidenWeight] = at::mm(inner.t(), x).view_as(p[kWidenWeight]);
+  return at::mm(inner, matrix(p[kWidenWeight]));
+}
+
+}  // namespace native

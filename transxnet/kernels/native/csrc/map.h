@@ -1,0 +1,71 @@
+// Maps as the parts of a block see them, and the loops over their samples.
+#pragma once
+
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+
+#include <algorithm>
+#include <vector>
+
+#include "kernels.h"
+
+namespace native {
+
+using at::Tensor;
+
+template <typename T>
+T* ptr(const Tensor& tensor) {
+  return tensor.defined() ? tensor.data_ptr<T>() : nullptr;
+}
+
+/// Batch and size of a map [batch * height * width, C].
+struct Grid {
+  int64_t batch, height, width;
+  int64_t pixels() const { return height * width; }
+  int64_t rows() const { return batch * pixels(); }
+};
+
+/// What the forward pass leaves for the backward pass, in one order for both.
+struct Tape {
+  std::vector<Tensor> tensors;
+  size_t next = 0;
+  Tensor keep(Tensor tensor) {
+    tensors.push_back(tensor);
+    return tensor;
+  }
+  Tensor read() { return tensors.at(next++); }
+};
+
+/// Samples are split into at most so many parts, whatever the number of threads: sums repeat bit for bit.
+constexpr int64_t kParts = 16;
+
+inline int64_t parts_of(int64_t batch) { return std::min(batch, kParts); }
+
+/// body(part, first sample, last sample) for each part, on torch's threads.
+template <typename Body>
+void for_parts(int64_t batch, Body&& body) {
+  const int64_t parts = parts_of(batch);
+  at::parallel_for(0, parts, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t part = begin; part < end; ++part) body(part, batch * part / parts, batch * (part + 1) / parts);
+  });
+}
+
+template <typename Body>
+void for_samples(int64_t batch, Body&& body) {
+  for_parts(batch, [&](int64_t, int64_t first, int64_t last) {
+    for (int64_t sample = first; sample < last; ++sample) body(sample);
+  });
+}
+
+/// The sum over parts of what each has added up, [parts, ...] to [...].
+inline Tensor total(const Tensor& by_part) { return by_part.size(0) == 1 ? by_part[0] : by_part.sum(0); }
+
+/// x [N, I] times w [O, I] transposed (+ bias [O]).
+inline Tensor product(const Tensor& x, const Tensor& w, const Tensor& bias = {}) {
+  return bias.defined() ? at::addmm(bias, x, w.t()) : at::mm(x, w.t());
+}
+
+/// A 1x1 convolution's weight as a matrix.
+inline Tensor matrix(const Tensor& weight) { return weight.reshape({weight.size(0), -1}); }
+
+}  // namespace native

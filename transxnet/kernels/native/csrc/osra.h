@@ -1,0 +1,166 @@
+// OSRA: attention to a reduced map. The products are ATen's; the convolutions and norms around them are ours.
+#pragma once
+
+#include "layers.h"
+#include "params.h"
+
+namespace native {
+
+/// The reduced map, [B * m, Cg] with its size.
+struct Reduced {
+  Tensor map;
+  int64_t ld;
+  Grid grid;
+};
+
+inline Reduction reduction_of(const Layout& l) {
+  const int64_t kernel = l.stride + l.overlap, padding = l.overlap ? kernel / 2 : 0;
+  const auto places = [&](int64_t size) { return (size + l.stride - 1) / l.stride; };
+  return {l.grid.height, l.grid.width, l.global(), kernel, l.stride, padding, places(l.grid.height), places(l.grid.width)};
+}
+
+inline Tensor taps_first(const Tensor& weight) { return matrix(weight).t().contiguous(); }  // [K*K, C]
+
+template <typename T>
+Reduced reduce_forward(const Layout& l, const T* far, const Tensor& like, const Params& p, const Settings& settings,
+                       Tape& tape) {
+  const auto& k = kernels<T>();
+  const Reduction shape = reduction_of(l);
+  const Grid grid{l.grid.batch, shape.out_height, shape.out_width};
+  const int64_t channels = l.global();
+  const Tensor taps = taps_first(p[kTail + kSpatial]);
+  Tensor spatial = tape.keep(at::empty({grid.rows(), channels}, like.options()));
+  for_samples(grid.batch, [&](int64_t b) {
+    k.reduce(shape, far + b * l.grid.pixels() * l.channels, l.channels, ptr<T>(taps),
+             ptr<T>(spatial) + b * grid.pixels() * channels);
+  });
+  const auto norm1 = batch_norm<T>(spatial, p.norm(kTail + kSpatialNormWeight, kSpatialNorm), settings, tape);
+  const Tensor active = tape.keep(at::empty_like(spatial));
+  k.gelu(grid.rows(), channels, ptr<T>(spatial), norm1.scale.data(), norm1.shift.data(), ptr<T>(active));
+  const Tensor scaled = tape.keep(active * p[kTail + kPointwise].view({1, -1}));
+  const auto norm2 = batch_norm<T>(scaled, p.norm(kTail + kPointNormWeight, kPointNorm), settings, tape);
+  Tensor map = tape.keep(at::empty_like(scaled));
+  k.affine(grid.rows(), channels, ptr<T>(scaled), channels, norm2.scale.data(), norm2.shift.data(), false, ptr<T>(map),
+           channels);
+  return {map, channels, grid};
+}
+
+/// Adds the gradient of the far share to dx; `d` is that of the reduced map.
+template <typename T>
+void reduce_backward(const Layout& l, const T* far, const Tensor& d, const Params& p, const Settings& settings,
+                     const std::vector<Tensor>& saved, T* dx, std::vector<Tensor>& grads) {
+  const auto& k = kernels<T>();
+  const Reduction shape = reduction_of(l);
+  const int64_t rows = d.size(0), channels = l.global(), pixels = shape.out_height * shape.out_width;
+  const Tensor &spatial = saved[0], &active = saved[2], &scaled = saved[3];
+  const BatchNorm<T> norm1(saved[1], p[kTail + kSpatialNormWeight], p[kTail + kSpatialNormBias], settings.training, rows);
+  const BatchNorm<T> norm2(saved[4], p[kTail + kPointNormWeight], p[kTail + kPointNormBias], settings.training, rows);
+  const Slope<T> slope2 = batch_slope<T>(norm2, d, scaled);
+  Tensor step = at::empty_like(d);
+  k.combine(rows, channels, nullptr, ptr<T>(d), ptr<T>(scaled), slope2.a.data(), slope2.b.data(), slope2.c.data(),
+            ptr<T>(step), channels);
+  const Tensor weight = p[kTail + kPointwise];
+  grads[kTail + kPointwise] = (step * active).sum(0).view_as(weight);
+  step.mul_(weight.view({1, -1}));
+  k.gelu_backward(rows, channels, ptr<T>(spatial), norm1.scale.data(), norm1.shift.data(), ptr<T>(step), nullptr,
+                  nullptr, nullptr, nullptr, ptr<T>(step), nullptr);
+  const Slope<T> slope1 = batch_slope<T>(norm1, step, spatial);
+  k.combine(rows, channels, nullptr, ptr<T>(step), ptr<T>(spatial), slope1.a.data(), slope1.b.data(), slope1.c.data(),
+            ptr<T>(step), channels);
+  const Tensor taps = taps_first(p[kTail + kSpatial]);
+  Tensor dtaps = at::zeros({parts_of(l.grid.batch), taps.size(0), channels}, d.options());
+  for_parts(l.grid.batch, [&](int64_t part, int64_t first, int64_t last) {
+    for (int64_t b = first; b < last; ++b) {
+      const int64_t at = b * l.grid.pixels() * l.channels;
+      k.reduce_backward(shape, far + at, l.channels, ptr<T>(taps), ptr<T>(step) + b * pixels * channels, dx + at,
+                        l.channels, ptr<T>(dtaps) + part * taps.numel());
+    }
+  });
+  grads[kTail + kSpatial] = total(dtaps).t().contiguous().view_as(p[kTail + kSpatial]);
+  grads[kTail + kSpatialNormWeight] = slope1.dweight;
+  grads[kTail + kSpatialNormBias] = slope1.dbias;
+  grads[kTail + kPointNormWeight] = slope2.dweight;
+  grads[kTail + kPointNormBias] = slope2.dbias;
+}
+
+template <typename T>
+Depthwise<T> local_layer(const Layout& l, const Grid& grid, const Params& p) {
+  return {grid, {{0, l.global(), 3, p[kLocalWeight], p[kLocalBias]}}};
+}
+
+/// [B * positions, C] as heads [B, h, positions, d].
+inline Tensor heads_of(const Tensor& map, const Layout& l) {
+  return map.unflatten(0, {l.grid.batch, -1}).unflatten(-1, {l.heads, -1}).transpose(1, 2);
+}
+
+/// x and out are maps [rows, channels] of which the channels behind `local` are OSRA's.
+template <typename T>
+void osra_forward(const Layout& l, const Tensor& x, const Tensor& table, const Params& p, const Settings& settings,
+                  Tape& tape, Tensor& out) {
+  const Tensor far = x.narrow(1, l.local, l.global());
+  const Reduced reduced = l.stride > 1 ? reduce_forward<T>(l, ptr<T>(x) + l.local, x, p, settings, tape)
+                                       : Reduced{far, l.channels, l.grid};
+  const Depthwise<T> local = local_layer<T>(l, reduced.grid, p);
+  const Tensor refined = tape.keep(at::empty({reduced.grid.rows(), l.global()}, x.options()));
+  const std::vector<T> taps = local.packed(false);
+  for_parts(l.grid.batch, [&](int64_t, int64_t first, int64_t last) {
+    std::vector<T> scratch = local.scratch();
+    for (int64_t b = first; b < last; ++b)
+      local.forward(taps, ptr<T>(reduced.map) + b * reduced.grid.pixels() * reduced.ld, reduced.ld, nullptr, nullptr,
+                    true, ptr<T>(refined) + b * reduced.grid.pixels() * l.global(), l.global(), scratch);
+  });
+  const Tensor q = tape.keep(product(far, matrix(p[kQWeight]), p[kQBias]));
+  const Tensor kv = tape.keep(product(refined, matrix(p[kKvWeight]), p[kKvBias]));
+  const Tensor keys = heads_of(kv.narrow(1, 0, l.global()), l), values = heads_of(kv.narrow(1, l.global(), l.global()), l);
+  const double scale = 1 / std::sqrt(static_cast<double>(l.global() / l.heads));
+  const Tensor logits = at::matmul(heads_of(q, l), keys.transpose(-1, -2)).mul_(scale).add_(table);
+  const Tensor attention = tape.keep(at::_softmax(logits, -1, false));
+  heads_of(out.narrow(1, l.local, l.global()), l).copy_(at::matmul(attention, values));
+}
+
+/// dx's far share is written. Returns the gradient of the position table.
+template <typename T>
+Tensor osra_backward(const Layout& l, const Tensor& x, const Tensor& dout, const Params& p, const Settings& settings,
+                     Tape& tape, Tensor& dx, std::vector<Tensor>& grads) {
+  std::vector<Tensor> saved;
+  if (l.stride > 1)
+    for (int i = 0; i < 6; ++i) saved.push_back(tape.read());
+  const Tensor refined = tape.read(), q = tape.read(), kv = tape.read(), attention = tape.read();
+  const Tensor far = x.narrow(1, l.local, l.global());
+  const Tensor keys = heads_of(kv.narrow(1, 0, l.global()), l), values = heads_of(kv.narrow(1, l.global(), l.global()), l);
+  const double scale = 1 / std::sqrt(static_cast<double>(l.global() / l.heads));
+
+  const Tensor d = heads_of(dout.narrow(1, l.local, l.global()), l).contiguous();
+  const Tensor dlogits =
+      at::_softmax_backward_data(at::matmul(d, values.transpose(-1, -2)), attention, -1, attention.scalar_type());
+  const Tensor dtable = dlogits.sum(0, true);
+  Tensor dq = at::empty_like(q), dkv = at::empty_like(kv);
+  heads_of(dq, l).copy_(at::matmul(dlogits, keys).mul_(scale));
+  heads_of(dkv.narrow(1, 0, l.global()), l).copy_(at::matmul(dlogits.transpose(-1, -2), heads_of(q, l)).mul_(scale));
+  heads_of(dkv.narrow(1, l.global(), l.global()), l).copy_(at::matmul(attention.transpose(-1, -2), d));
+
+  grads[kQWeight] = at::mm(dq.t(), far).view_as(p[kQWeight]);
+  grads[kQBias] = dq.sum(0);
+  grads[kKvWeight] = at::mm(dkv.t(), refined).view_as(p[kKvWeight]);
+  grads[kKvBias] = dkv.sum(0);
+  Tensor dfar = dx.narrow(1, l.local, l.global());
+  dfar.copy_(at::mm(dq, matrix(p[kQWeight])));
+  const Tensor drefined = at::mm(dkv, matrix(p[kKvWeight]));
+
+  const Reduction shape = reduction_of(l);
+  const Grid grid = l.stride > 1 ? Grid{l.grid.batch, shape.out_height, shape.out_width} : l.grid;
+  const T* map = l.stride > 1 ? ptr<T>(saved[5]) : ptr<T>(x) + l.local;
+  const int64_t ld = l.stride > 1 ? l.global() : l.channels;
+  const Tensor dmap = at::empty({grid.rows(), l.global()}, x.options());
+  const auto local = local_layer<T>(l, grid, p).backward(map, ld, nullptr, nullptr, ptr<T>(drefined), l.global(), true,
+                                                         ptr<T>(dmap), l.global(), [](int64_t, int64_t) {});
+  grads[kLocalWeight] = local[0];
+  grads[kLocalBias] = local[1];
+  if (l.stride > 1)
+    reduce_backward<T>(l, ptr<T>(x) + l.local, dmap, p, settings, saved, ptr<T>(dx) + l.local, grads);
+  else
+    dfar.add_(dmap);
+  return dtable;
+}
+
+}  // namespace native
