@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import math
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -23,6 +24,12 @@ from experiments.driver import Driver
 from experiments.trainable import WEIGHTS_FILE, ProxyTrial
 from experiments.weights import keep_weights
 
+WORKER_ENVIRONMENT = {
+    # Waiting threads sleep: where they spin and another process needs the core, a step takes many times as long.
+    "OMP_WAIT_POLICY": "PASSIVE",
+}
+"""Of the processes that train; read when torch is loaded, so that a trial's setup would be too late."""
+
 
 @dataclass(frozen=True)
 class ResourcesConfig:
@@ -34,12 +41,15 @@ class ResourcesConfig:
     """GPUs of a trial, fractions allowed; None: one if there are any."""
     max_concurrent: int | None = None
     """Trials at once; None: as many as the cores and GPUs allow."""
+    deterministic: bool = False
+    """Whether a trial on a GPU repeats bit for bit, at a price in speed; on a CPU it does anyway."""
 
     def __post_init__(self) -> None:
         if not self.cpus > 0:
             raise ValueError(f"resources.cpus must be above 0, got {self.cpus:g}")
-        if self.gpus is not None and not self.gpus >= 0:
-            raise ValueError(f"resources.gpus must be 0 or above, got {self.gpus:g}")
+        gpus = self.gpus or 0.0
+        if not gpus >= 0 or (gpus > 1 and gpus % 1):
+            raise ValueError(f"resources.gpus must be between 0 and 1 or a whole number, got {gpus:g}")
         if self.max_concurrent is not None and self.max_concurrent < 1:
             raise ValueError(f"resources.max_concurrent must be at least 1, got {self.max_concurrent}")
 
@@ -82,6 +92,7 @@ class Slots:
     cpus: float
     gpus: float
     concurrent: int
+    deterministic: bool = False
 
     @property
     def threads(self) -> int:
@@ -95,13 +106,28 @@ def connected(config: RayConfig) -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
-    local: dict[str, Any] = {} if config.address else {"include_dashboard": False}
-    ray.init(address=config.address, log_to_driver=False, logging_level=logging.ERROR, **local)
+    _init(config)
     try:
         _require_shared_folder(config)
         yield
     finally:
         ray.shutdown()
+
+
+def _init(config: RayConfig) -> None:
+    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
+    if config.address:
+        ray.init(address=config.address, runtime_env={"env_vars": WORKER_ENVIRONMENT}, **quiet)
+        return
+    # Workers inherit the environment of a Ray that starts here, without the two seconds that a runtime_env takes.
+    before = dict(os.environ)
+    os.environ.update(WORKER_ENVIRONMENT)
+    try:
+        ray.init(include_dashboard=False, **quiet)
+    finally:
+        for name in WORKER_ENVIRONMENT.keys() - before.keys():
+            del os.environ[name]
+        os.environ.update(before)
 
 
 def _require_shared_folder(config: RayConfig) -> None:
@@ -118,13 +144,25 @@ def plan_slots(config: ResourcesConfig) -> Slots:
     there = ray.cluster_resources()
     cpus, gpus = there.get("CPU", 0.0), there.get("GPU", 0.0)
     wanted = config.gpus if config.gpus is not None else float(gpus > 0)
-    fits = min(cpus // config.cpus, gpus // wanted if wanted else math.inf)
+    fits = min(_whole(cpus / config.cpus), _fits_gpus(wanted, gpus))
     if fits < 1:
         raise ValueError(
             f"a trial must fit the machines, got resources.cpus={config.cpus:g} resources.gpus={wanted:g} with "
             f"{cpus:g} CPUs and {gpus:g} GPUs there; ask for less"
         )
-    return Slots(config.cpus, wanted, int(min(fits, config.max_concurrent or math.inf)))
+    return Slots(config.cpus, wanted, int(min(fits, config.max_concurrent or math.inf)), config.deterministic)
+
+
+def _fits_gpus(wanted: float, gpus: float) -> float:
+    """How many trials that want so many GPUs, or such a part of one, fit: a part lies on one GPU."""
+    if not wanted:
+        return math.inf
+    return gpus // wanted if wanted > 1 else gpus * _whole(1 / wanted)
+
+
+def _whole(share: float) -> int:
+    """Rounded down, but not for a rounding error: three times a third is one."""
+    return math.floor(share + 1e-9)
 
 
 def run(
@@ -241,7 +279,12 @@ class _DriverSearcher(Searcher):  # type: ignore[misc]
             self._bridge.exhausted = driver.running == 0
             return str(Searcher.FINISHED) if self._bridge.exhausted else None
         self._bridge.trial_ids[trial_id] = job.trial_id
-        return {"spec": job.spec.to_dict(), "threads": self._slots.threads, "spared": job.is_baseline}
+        return {
+            "spec": job.spec.to_dict(),
+            "threads": self._slots.threads,
+            "deterministic": self._slots.deterministic,
+            "spared": job.is_baseline,
+        }
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         """The callback tells the driver."""

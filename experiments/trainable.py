@@ -12,6 +12,7 @@ import torch
 from ray import tune
 from safetensors.torch import load_file, save_file
 
+from experiments.deterministic import set_deterministic
 from experiments.spec import TrialSpec
 from experiments.training import Training, TrainingFailed
 
@@ -20,7 +21,9 @@ STATE_FILE = "state.pt"
 
 
 class ProxyTrial(tune.Trainable):  # type: ignore[misc]
-    """Trains `config["spec"]` on `config["threads"]` threads; one step is one epoch.
+    """Trains `config["spec"]` on `config["threads"]` threads, repeatably if `config["deterministic"]`.
+
+    One step is one epoch.
 
     A training that cannot go on ends its trial with a `failure` in the result, not with an exception: the worker
     lives on for the next trial and the record gets the reason.
@@ -29,6 +32,7 @@ class ProxyTrial(tune.Trainable):  # type: ignore[misc]
     def setup(self, config: dict[str, Any]) -> None:
         """Called once a worker."""
         torch.set_num_threads(config["threads"])
+        set_deterministic(config["deterministic"])
         self._training: Training | None = None
         self._failure: str | None = None
         self._attempt(lambda: self._build(config))

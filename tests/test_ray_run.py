@@ -4,6 +4,8 @@ import dataclasses
 import hashlib
 import io
 import os
+import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -225,3 +227,32 @@ def test_a_trial_that_fits_no_machine_is_refused():
     with pytest.raises(ValueError, match="must fit the machines"):
         plan_slots(ResourcesConfig(cpus=1000))
     assert plan_slots(dataclasses.replace(ResourcesConfig(), max_concurrent=1)).concurrent == 1
+
+
+@pytest.mark.parametrize(
+    ("wanted", "there", "concurrent"),
+    [(0.25, 1, 4), (0.1, 1, 10), (1 / 3, 2, 6), (0.4, 2, 4), (1, 2, 2), (2, 4, 2), (None, 3, 3), (0, 0, 16)],
+)
+def test_small_trials_share_a_gpu(wanted, there, concurrent, monkeypatch):
+    monkeypatch.setattr("ray.cluster_resources", lambda: {"CPU": 16.0, "GPU": float(there)})
+    assert plan_slots(ResourcesConfig(gpus=wanted)).concurrent == concurrent
+
+
+def test_a_part_of_several_gpus_is_refused():
+    with pytest.raises(ValueError, match=r"resources\.gpus must be between 0 and 1 or a whole number, got 1\.5"):
+        ResourcesConfig(gpus=1.5)
+
+
+def test_workers_sleep_while_they_wait_for_a_core_and_the_driver_keeps_its_environment():
+    program = """
+import os
+from experiments.ray_run import WORKER_ENVIRONMENT, RayConfig, connected
+import ray
+
+before = dict(os.environ)
+with connected(RayConfig()):
+    remote = ray.remote(lambda: {name: os.environ.get(name) for name in WORKER_ENVIRONMENT})
+    assert ray.get(remote.remote()) == WORKER_ENVIRONMENT
+    assert all(os.environ.get(name) == before.get(name) for name in WORKER_ENVIRONMENT)
+"""
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=120)

@@ -8,6 +8,7 @@ import torch
 
 from experiments.data.config import DataConfig
 from experiments.data.load import load_dataset
+from experiments.deterministic import set_deterministic
 from experiments.fidelity import Fidelity
 from experiments.recipe import Recipe
 from experiments.spec import TrialSpec
@@ -68,8 +69,13 @@ def reference(spec):
 def started(spec):
     """A trial as Ray would set it up, without Ray."""
     trial = ProxyTrial.__new__(ProxyTrial)
-    trial.setup({"spec": spec.to_dict(), "threads": 1})
+    trial.setup(config_of(spec))
     return trial
+
+
+def config_of(spec):
+    """What Ray gives a trial."""
+    return {"spec": spec.to_dict(), "threads": 1, "deterministic": False}
 
 
 def test_one_spec_gives_one_result_whatever_ran_before_it(spec, reference):
@@ -77,6 +83,70 @@ def test_one_spec_gives_one_result_whatever_ran_before_it(spec, reference):
     first = outcome(other)
     assert same(outcome(spec), reference)
     assert same(outcome(other), first)
+
+
+@pytest.fixture(scope="module")
+def varied(spec):
+    """The spec with every augmentation and all other randomness there is."""
+    changes = {"rand_augment_magnitude": 9.0, "erasing": 0.5, "mixup": 0.8, "cutmix": 1.0, "mix_probability": 0.8}
+    return with_recipe(spec, **changes)
+
+
+def test_a_trial_with_every_augmentation_repeats_bit_for_bit(varied, reference):
+    first = outcome(varied)
+    Training(dataclasses.replace(varied, seed=9), CPU).run_epoch()  # somebody else uses random numbers
+    assert same(outcome(varied), first)
+    assert not same(first, reference)
+
+
+def test_a_trial_with_every_augmentation_goes_on_from_its_checkpoint(varied, tmp_path):
+    whole = outcome(varied)
+    before = started(varied)
+    before.step()
+    before.save_checkpoint(str(tmp_path))
+    after = started(varied)
+    after.load_checkpoint(str(tmp_path))
+    assert same(([measured(after.step())], after._training.model.state_dict()), (whole[0][1:], whole[1]))
+
+
+def test_what_the_network_draws_does_not_change_the_batches(varied):
+    plain, dropping = (Training(with_recipe(varied, drop_path=rate), CPU) for rate in (0.0, 0.3))
+    plain.run_epoch()
+    dropping.run_epoch()
+    for (images, targets), (same_images, same_targets) in zip(plain.batches, dropping.batches, strict=True):
+        assert torch.equal(images, same_images)
+        assert torch.equal(targets, same_targets)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_a_deterministic_trial_repeats_bit_for_bit_on_a_gpu(varied):
+    def results():
+        trial = ProxyTrial.__new__(ProxyTrial)
+        trial.setup({**config_of(varied), "deterministic": True})
+        return [measured(trial.step()) for _ in range(2)]
+
+    try:
+        first = results()
+        assert all("failure" not in epoch for epoch in first), first
+        assert results() == first
+    finally:
+        set_deterministic(False)
+
+
+def test_a_deterministic_trial_is_the_same_trial_on_a_cpu(spec):
+    trial = ProxyTrial.__new__(ProxyTrial)
+    trial.setup({**config_of(spec), "deterministic": True})
+    assert measured(trial.step()) == measured(started(spec).step())
+
+
+def test_each_parameter_gets_a_gradient(spec):
+    """The flat optimiser would take a missing one for zeros."""
+    training = Training(spec, CPU)
+    images, targets = next(iter(training.batches))
+    for parameter in training.model.parameters():
+        parameter.grad = None
+    torch.nn.functional.cross_entropy(training._forward(images), targets).backward()
+    assert all(parameter.grad is not None for parameter in training.model.parameters())
 
 
 def test_seeds_differ(spec, reference):
@@ -130,7 +200,7 @@ def test_a_worker_that_is_used_again_gives_the_result_of_a_new_one(spec):
     other = dataclasses.replace(spec, seed=1)
     used = started(spec)
     used.step()
-    assert used.reset_config({"spec": other.to_dict(), "threads": 1})
+    assert used.reset_config(config_of(other))
     result = measured(used.step())
     assert result == measured(started(other).step())
 
@@ -216,7 +286,7 @@ def test_a_trial_that_cannot_go_on_tells_why_and_its_worker_lives_on(exploding, 
     assert "loss is" in result["failure"]
     trial.save_checkpoint(str(tmp_path))
     assert not list(tmp_path.iterdir()), "weights of a failed training must not be kept"
-    trial.reset_config({"spec": spec.to_dict(), "threads": 1})
+    trial.reset_config(config_of(spec))
     assert "failure" not in trial.step()
 
 

@@ -54,7 +54,7 @@ def autocontrast(images: Tensor, unused: Tensor) -> Tensor:
     """Each channel stretched from black to white; a constant channel stays."""
     lowest, highest = images.amin((2, 3), keepdim=True), images.amax((2, 3), keepdim=True)
     width = highest - lowest
-    stretched = (images - lowest) * (_WHITE / width.clamp(min=1e-6))
+    stretched = ((images - lowest) * (_WHITE / width.clamp(min=1e-6))).clamp(max=_WHITE)
     return torch.where(width > 0, stretched, images)
 
 
