@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import os
 import pickle
 import tarfile
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,7 @@ from PIL import Image
 
 from experiments.data import cifar10, imagefolder, npz
 from experiments.data.array_pickle import load_arrays
-from experiments.data.parts import Request
+from experiments.data.parts import SPLITS, Request
 from experiments.data.resize import resize_images
 
 
@@ -351,3 +353,22 @@ def test_wrong_folders_are_refused(tmp_path: Path) -> None:
     write_image(tmp_path / "val" / "owl" / "0.png", (0, 0, 0))
     with pytest.raises(ValueError, match="differ in 'owl'"):
         imagefolder.make(request(tmp_path))
+
+
+def test_imagefolder_decodes_into_the_room_that_it_is_given_and_holds_no_split_in_memory(tmp_path: Path) -> None:
+    write_folders(tmp_path, ("train", "val"), per_class=250)
+    room: dict[str, np.ndarray] = {}
+
+    def allocate(split: str, shape: tuple[int, ...]) -> np.ndarray:
+        room[split] = np.memmap(tmp_path / f"{split}.mapped", np.uint8, "w+", shape=shape)
+        return room[split]
+
+    asked = dataclasses.replace(request(tmp_path, 64), allocate=allocate)
+    tracemalloc.start()
+    parts = imagefolder.make(asked)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert [split.images is room[name] for name, split in zip(SPLITS, parts.splits, strict=True)] == [True] * 3
+    assert peak < sum(images.nbytes for images in room.values()) / 3
+    plain = imagefolder.make(request(tmp_path, 64))
+    assert all(np.array_equal(one.images, two.images) for one, two in zip(parts.splits, plain.splits, strict=True))

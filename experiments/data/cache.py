@@ -9,13 +9,14 @@ import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from experiments.data.fingerprint import fingerprint
-from experiments.data.parts import SPLITS, Parts, Split
+from experiments.data.parts import SPLITS, Allocate, Images, Parts, Split
 
 _META = "meta.json"
 _FORGOTTEN_SECONDS = 3600
@@ -30,9 +31,10 @@ class Kept:
     fingerprint: str
 
 
-def open_or_make(folder: Path, make: Callable[[], Parts]) -> Kept:
+def open_or_make(folder: Path, make: Callable[[Allocate], Parts]) -> Kept:
     """What `folder` keeps; made first if it is not there or damaged.
 
+    `make` may put the images of a split where the given function makes room: in the folder that is being made.
     Several processes may do this at once, and any may be killed: a folder appears by renaming, complete.
     Raises OSError if the disk refuses.
     """
@@ -41,7 +43,7 @@ def open_or_make(folder: Path, make: Callable[[], Parts]) -> Kept:
     for _ in range(3):  # another process may exchange a damaged folder while this one opens it
         if (kept := _open(folder)) is not None:
             return kept
-        _place(folder, make())
+        _place(folder, make)
     raise OSError(f"the cache {folder} does not stay as it is written; name another folder in data.cache")
 
 
@@ -61,11 +63,12 @@ def _open_split(folder: Path, name: str) -> Split:
     return Split(np.load(_images_file(folder, name), mmap_mode="r"), np.load(_labels_file(folder, name), mmap_mode="r"))
 
 
-def _place(folder: Path, parts: Parts) -> None:
-    """Writes the parts beside `folder`, then renames."""
+def _place(folder: Path, make: Callable[[Allocate], Parts]) -> None:
+    """Makes the parts beside `folder`, then renames."""
     new, old = _beside(folder), _beside(folder)
     try:
-        _write(new, parts)
+        new.mkdir()
+        _write(new, make(partial(_allocate, new)))
         if folder.exists() and _open(folder) is None:
             os.rename(folder, old)
         os.rename(new, folder)
@@ -78,10 +81,18 @@ def _place(folder: Path, parts: Parts) -> None:
             shutil.rmtree(left, ignore_errors=True)
 
 
+def _allocate(folder: Path, split: str, shape: tuple[int, ...]) -> Images:
+    file = _images_file(folder, split)
+    images = np.lib.format.open_memmap(file, mode="w+", dtype=np.uint8, shape=shape)
+    if hasattr(os, "posix_fallocate"):  # a full disk must refuse now: later it would kill the process
+        with file.open("r+b") as opened:
+            os.posix_fallocate(opened.fileno(), 0, file.stat().st_size)
+    return images
+
+
 def _write(folder: Path, parts: Parts) -> None:
-    folder.mkdir()
     for name, split in zip(SPLITS, parts.splits, strict=True):
-        np.save(_images_file(folder, name), split.images)
+        _write_images(_images_file(folder, name), split.images)
         np.save(_labels_file(folder, name), split.labels)
     sizes = {file.name: file.stat().st_size for file in sorted(folder.iterdir())}
     meta: dict[str, Any] = {
@@ -90,6 +101,14 @@ def _write(folder: Path, parts: Parts) -> None:
         "bytes": sizes,
     }
     (folder / _META).write_text(json.dumps(meta))
+
+
+def _write_images(file: Path, images: Images) -> None:
+    if not file.exists():
+        np.save(file, images)
+        return
+    assert isinstance(images, np.memmap), "a maker that asked for room has used it"
+    images.flush()
 
 
 def _images_file(folder: Path, split: str) -> Path:
@@ -107,5 +126,13 @@ def _beside(folder: Path) -> Path:
 def _sweep_forgotten(folder: Path) -> None:
     """Removes what killed processes left beside `folder`."""
     for left in folder.parent.glob(f".{folder.name}.*"):
-        if time.time() - left.stat().st_mtime > _FORGOTTEN_SECONDS:
+        if time.time() - _last_written(left) > _FORGOTTEN_SECONDS:
             shutil.rmtree(left, ignore_errors=True)
+
+
+def _last_written(folder: Path) -> float:
+    """Seconds since the epoch; now, if it is being renamed or removed."""
+    try:
+        return max(path.stat().st_mtime for path in (folder, *folder.iterdir()))
+    except OSError:
+        return time.time()

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
+from rich.console import Console
+from rich.progress import track
 
 from experiments.data.parts import Images, Indices, Labels, Parts, Request, Split
 from experiments.data.resize import resize_square
 from experiments.data.stratify import split_off
+
+_CHUNK = 256
+"""Files given to the threads at once."""
 
 
 @dataclass(frozen=True)
@@ -22,12 +28,18 @@ class _Folder:
     files: tuple[Path, ...]
     labels: Labels
 
-    def decode(self, size: int, chosen: Indices | None = None) -> Split:
-        """The chosen files (all by default) as a split of `size` px."""
+    def decode(self, split: str, request: Request, chosen: Indices | None = None) -> Split:
+        """The chosen files (all by default) as a split: each goes where the request makes room, no two wait."""
         indices = np.arange(len(self.files)) if chosen is None else chosen
+        images = request.allocate(split, (len(indices), 3, request.image_size, request.image_size))
+
+        def decode(place: int) -> None:
+            images[place] = _decode(self.files[indices[place]], request.image_size)
+
         with ThreadPoolExecutor() as pool:  # PIL decodes without holding the interpreter
-            images = list(pool.map(lambda index: _decode(self.files[index], size), indices.tolist()))
-        return Split(np.stack(images), self.labels[indices])
+            for start in _shown(range(0, len(indices), _CHUNK), split):
+                list(pool.map(decode, range(start, min(start + _CHUNK, len(indices)))))
+        return Split(images, self.labels[indices])
 
 
 def sources(path: Path | None) -> list[Path]:
@@ -42,13 +54,27 @@ def make(request: Request) -> Parts:
     class of train/ validates: what steers a search must not judge its winner.
     """
     folders = _folders(request.path)
-    train, size = folders["train"], request.image_size
+    train, val = folders["train"], folders["val"]
     if "test" in folders:
-        splits = [folders[name].decode(size) for name in ("train", "val", "test")]
+        splits = (
+            train.decode("train", request),
+            val.decode("validation", request),
+            folders["test"].decode("test", request),
+        )
     else:
         stays, leaves = split_off(train.labels, request.validation_share, request.split_seed)
-        splits = [train.decode(size, stays), train.decode(size, leaves), folders["val"].decode(size)]
+        splits = (
+            train.decode("train", request, stays),
+            train.decode("validation", request, leaves),
+            val.decode("test", request),
+        )
     return Parts(train.class_names, *splits)
+
+
+def _shown(chunks: range, split: str) -> Iterable[int]:
+    """The chunks, their progress shown to whoever looks at a terminal."""
+    console = Console(stderr=True)
+    return track(chunks, f"decoding {split}", console=console, transient=True, disable=not console.is_terminal)
 
 
 def _folders(path: Path | None) -> dict[str, _Folder]:

@@ -6,7 +6,6 @@ import dataclasses
 import hashlib
 import json
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -93,7 +92,8 @@ def load_dataset(config: DataConfig, image_size: int) -> Dataset:
     path = None if config.path is None else Path(config.path).expanduser()
     request = Request(path, image_size, config.validation_share, config.split_seed)
     folder = Path(config.cache).expanduser() / f"{config.name}-{_key(config.name, request)}"
-    kept = open_or_make(folder, partial(DATASETS[config.name].make, request))
+    make = DATASETS[config.name].make
+    kept = open_or_make(folder, lambda allocate: make(dataclasses.replace(request, allocate=allocate)))
     return Dataset(config, image_size, kept.parts.class_names, kept.fingerprint, *kept.parts.splits)
 
 

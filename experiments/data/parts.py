@@ -5,6 +5,7 @@ Letters of shapes: N images, C channels, H = W = image_size pixels.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +17,15 @@ Labels = NDArray[np.int64]
 Indices = NDArray[np.int64]
 
 SPLITS = ("train", "validation", "test")
+
+
+Allocate = Callable[[str, tuple[int, ...]], Images]
+"""Makes room for the images of a split, by its name and their shape [N, C, H, W]; what is in it is undefined."""
+
+
+def in_memory(split: str, shape: tuple[int, ...]) -> Images:
+    """Room in memory."""
+    return np.empty(shape, np.uint8)
 
 
 @dataclass(frozen=True)
@@ -30,6 +40,8 @@ class Request:
     """Share of the training images that become the validation split, between 0 and 1."""
     split_seed: int
     """Decides which training images become the validation split. The test split never depends on it."""
+    allocate: Allocate = in_memory
+    """Where a maker may put images that would not fit in memory: the cache keeps such room as it is."""
 
     def files(self) -> Path:
         """The path, for a maker that needs one."""
