@@ -21,8 +21,8 @@ from torch import Tensor
 
 triton = pytest.importorskip("triton", reason="triton is not installed")
 
-from transxnet.kernels.triton import ops  # noqa: E402
-from transxnet.kernels.triton.layout import Shares, as_pixels, channel_block  # noqa: E402
+from transxnet.kernels.triton import check, ops  # noqa: E402
+from transxnet.kernels.triton.layout import Shares, as_pixels  # noqa: E402
 from transxnet.kernels.triton.ops import depthwise_group, per_sample  # noqa: E402
 
 INTERPRETED = bool(triton.knobs.runtime.interpret)
@@ -220,18 +220,18 @@ class TestKernels:
         case = Case((3, 2), (1, 3), (2, 3))
         x, w1, w3, b1, b3, grad = group_tensors(case, torch.float32)
         inputs = [tensor.requires_grad_() for tensor in (x, w1, w3, b1, b3)]
-        out, packed = ops._depthwise_group(x.detach(), [w1.detach(), w3.detach()], [b1.detach(), b3.detach()], True)
+        out, packed = ops._group(x.detach(), [w1.detach(), w3.detach()], [b1.detach(), b3.detach()], True)
         assert out.shape == x.shape
-        torch.library.opcheck(ops._depthwise_group, (inputs[0], inputs[1:3], inputs[3:], True))
-        torch.library.opcheck(ops._group_grad_input, (grad, packed, [1, 3], [2, 3], True))
-        torch.library.opcheck(ops._group_grad_weights, (grad, x.detach(), [1, 3], [2, 3], torch.float32))
+        torch.library.opcheck(ops._group_op, (inputs[0], inputs[1:3], inputs[3:], True))
+        torch.library.opcheck(ops._group_grad_input_op, (grad, packed, [1, 3], [2, 3], True))
+        torch.library.opcheck(ops._group_grad_weights_op, (grad, x.detach(), [1, 3], [2, 3], torch.float32))
 
     def test_operators_of_per_sample_pass_torchs_own_checks(self) -> None:
         x, kernels, biases, grad = own_tensors(Case((3, 2), (3,), (4,)), torch.float32)
         inputs = [tensor.clone().requires_grad_() for tensor in (x, kernels, biases)]
-        torch.library.opcheck(ops._per_sample, tuple(inputs))
-        torch.library.opcheck(ops._own_grad_input, (grad, kernels))
-        torch.library.opcheck(ops._own_grad_kernels, (grad, x, 3, torch.float32))
+        torch.library.opcheck(ops._own_op, tuple(inputs))
+        torch.library.opcheck(ops._own_grad_input_op, (grad, kernels))
+        torch.library.opcheck(ops._own_grad_kernels_op, (grad, x, 3, torch.float32))
 
     def test_torch_compile_takes_them_without_a_graph_break(self) -> None:
         case = Case((3, 2), (3,), (4,))
@@ -303,8 +303,9 @@ def test_slices_and_channels_last_maps_are_read_in_place() -> None:
 
 @pytest.mark.parametrize(("widths", "block"), [((48,), 16), ((64,), 64), ((24,), 32), ((56, 56), 64), ((3,), 16)])
 def test_channel_blocks_leave_few_lanes_idle(widths: tuple[int, ...], block: int) -> None:
-    assert channel_block(widths) == block
-    assert Shares((3,) * len(widths), widths).blocks(block) == sum(-(-width // block) for width in widths)
+    shares = Shares((3,) * len(widths), widths)
+    assert shares.block == block
+    assert shares.block_rows == 3 * sum(-(-width // block) for width in widths)
 
 
 @pytest.mark.skipif(RUNS_HERE, reason="the kernels run here")
@@ -356,7 +357,7 @@ def test_kernels_compile_for_gpus(capability: int, monkeypatch: pytest.MonkeyPat
     from transxnet.kernels.triton import convolve
 
     monkeypatch.setenv("TRITON_CACHE_DIR", str(tmp_path))
-    monkeypatch.setattr(ops, "require_device", lambda x: None)
+    monkeypatch.setattr(check, "require_device", lambda x: None)
     monkeypatch.setattr(convolve._tuned, "_do_bench", lambda call, quantiles: call() or (1.0, 1.0, 1.0))
     driver = NoGpu(capability)
     active = triton.runtime.driver

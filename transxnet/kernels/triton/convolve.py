@@ -14,7 +14,7 @@ import triton.testing
 from torch import Tensor
 
 from transxnet.kernels.triton.launch import INTERPRETED, OPTIONS, TRITON_DTYPE, on_device_of
-from transxnet.kernels.triton.layout import Pixels, Shares, accumulator, channel_block, channel_unit
+from transxnet.kernels.triton.layout import Pixels, Shares, accumulator, ceil_div, channel_unit, power_of_two
 
 # A program makes a tile of [pixels, channels]. Pixels are counted through rows, maps and, where all samples share the
 # weights, the whole batch: so no lane idles on small maps. Each tap's input is read again for each tap, from the cache.
@@ -121,13 +121,13 @@ def convolve(
     are mirrored: the gradient of the input. `residual` adds `x`.
     """
     height, width = size
-    block = channel_block(shares.widths)
+    block = shares.block
     unit = channel_unit(x.stride, *shares.widths)
     pixels = out.numel() // (samples * shares.channels)
 
     def grid(meta: dict[str, Any]) -> tuple[int, int]:
         tile_pixels = min(meta["tile"] // block, meta["most_pixels"])
-        return triton.cdiv(pixels, tile_pixels) * shares.blocks(block), samples
+        return ceil_div(pixels, tile_pixels) * shares.blocks(block), samples
 
     launch = _convolve[grid] if INTERPRETED else _tuned[grid]
     with on_device_of(out):
@@ -149,7 +149,7 @@ def convolve(
             mirrored=biases is None,
             sum_type=TRITON_DTYPE[accumulator(x.rows)],
             block_c=block,
-            most_pixels=min(triton.next_power_of_2(pixels), 1024),
+            most_pixels=min(power_of_two(pixels), 1024),
             **({"tile": 4096} if INTERPRETED else {}),
             **OPTIONS,
         )

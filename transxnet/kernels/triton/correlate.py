@@ -11,7 +11,7 @@ import triton.language as tl
 from torch import Tensor
 
 from transxnet.kernels.triton.launch import INTERPRETED, OPTIONS, TRITON_DTYPE, on_device_of
-from transxnet.kernels.triton.layout import Pixels, Shares, accumulator, channel_block, channel_unit
+from transxnet.kernels.triton.layout import Pixels, Shares, accumulator, ceil_div, channel_unit, power_of_two
 
 # A program sums a chunk of pixels for a row of taps: [taps, pixels, channels] sums that are added up at its end. Chunks
 # are added by `_add_chunks`, not by atomics, whose order changes from run to run. Nothing is autotuned here: another
@@ -120,13 +120,13 @@ def shared_gradients(x: Pixels, grad: Pixels, size: tuple[int, int], shares: Sha
     """Gradients in `dtype` of weights that all samples share: those of each share as [C_i, K, K], then the biases'."""
     pixels = grad.rows.numel() // shares.channels
     chunk = _chunk(pixels, shares)
-    sums = _empty(grad.rows, triton.cdiv(pixels, chunk), shares.taps + shares.channels)
+    sums = _empty(grad.rows, ceil_div(pixels, chunk), shares.taps + shares.channels)
     _correlate_into(sums, sums[:, shares.taps :], x, grad, size, shares, chunk=chunk)
     grads = torch.empty(sums.shape[1], dtype=dtype, device=sums.device)
     # The biases are one more share, of a kernel of one number: their sums only change their type.
     kernels, widths = (*shares.kernels, 1), (*shares.widths, shares.channels)
     block = 128
-    jobs = sum(triton.cdiv(kernel * kernel * width, block) for kernel, width in zip(kernels, widths, strict=True))
+    jobs = sum(ceil_div(kernel * kernel * width, block) for kernel, width in zip(kernels, widths, strict=True))
     with on_device_of(grads):
         _add_chunks[(jobs,)](
             sums,
@@ -166,11 +166,11 @@ def _correlate_into(
     height, width = size
     pixels = grad.rows.numel() // (samples * shares.channels)
     unit = channel_unit(x.stride, grad.stride, *shares.widths)
-    block = channel_block(shares.widths)
-    block_p = min(_tile_pixels(shares), triton.next_power_of_2(pixels))
-    chunks = 1 if chunk is None else triton.cdiv(pixels, chunk)
+    block = shares.block
+    block_p = min(_tile_pixels(shares), power_of_two(pixels))
+    chunks = 1 if chunk is None else ceil_div(pixels, chunk)
     with on_device_of(weight_sums):
-        _correlate[(shares.block_rows(block), chunks, samples)](
+        _correlate[(shares.block_rows, chunks, samples)](
             x.rows,
             grad.rows,
             weight_sums,
@@ -183,7 +183,7 @@ def _correlate_into(
             pixels,
             pixels if chunk is None else chunk,
             kernels=shares.kernels,
-            taps_blocks=tuple(triton.next_power_of_2(min(kernel, 2 * width - 1)) for kernel in shares.kernels),
+            taps_blocks=tuple(power_of_two(min(kernel, 2 * width - 1)) for kernel in shares.kernels),
             unit=unit,
             height=height,
             width=width,
@@ -196,15 +196,14 @@ def _correlate_into(
 
 
 def _tile_pixels(shares: Shares) -> int:
-    return TILE // channel_block(shares.widths)
+    return TILE // shares.block
 
 
 def _chunk(pixels: int, shares: Shares) -> int:
     """Pixels that one program sums: whole tiles, and chunks enough for PROGRAMS programs if there are pixels enough."""
     tile = _tile_pixels(shares)
-    chunks = max(1, PROGRAMS // shares.block_rows(channel_block(shares.widths)))
-    tiles: int = triton.cdiv(triton.cdiv(pixels, chunks), tile)
-    return tiles * tile
+    chunks = max(1, PROGRAMS // shares.block_rows)
+    return ceil_div(ceil_div(pixels, chunks), tile) * tile
 
 
 def _empty(like: Tensor, *shape: int) -> Tensor:

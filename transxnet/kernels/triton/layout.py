@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 
 import torch
 from torch import Tensor
@@ -21,23 +22,37 @@ class Shares:
     kernels: tuple[int, ...]
     widths: tuple[int, ...]
 
-    @property
+    @cached_property
     def channels(self) -> int:
         """All channels."""
         return sum(self.widths)
 
-    @property
+    @cached_property
     def taps(self) -> int:
         """Numbers in all kernels together: the length of the packed weights."""
         return sum(kernel * kernel * width for kernel, width in zip(self.kernels, self.widths, strict=True))
 
+    @cached_property
+    def block(self) -> int:
+        """Channels a program takes: of CHANNEL_BLOCKS what leaves the fewest lanes idle, of equals the most."""
+        return min(CHANNEL_BLOCKS, key=lambda block: (block * self.blocks(block), -block))
+
+    @cached_property
+    def block_rows(self) -> int:
+        """Rows of kernels, counted once for each block of channels."""
+        return sum(
+            ceil_div(width, self.block) * kernel for kernel, width in zip(self.kernels, self.widths, strict=True)
+        )
+
     def blocks(self, block: int) -> int:
         """Blocks of `block` channels; a block lies in one share."""
-        return sum(-(-width // block) for width in self.widths)
+        return sum(ceil_div(width, block) for width in self.widths)
 
-    def block_rows(self, block: int) -> int:
-        """Rows of kernels, counted once for each block of channels."""
-        return sum(-(-width // block) * kernel for kernel, width in zip(self.kernels, self.widths, strict=True))
+
+@lru_cache(maxsize=1024)
+def shares_of(kernels: tuple[int, ...], widths: tuple[int, ...]) -> Shares:
+    """The same object for the same question, so that its properties are worked out once a network, not once a call."""
+    return Shares(kernels, widths)
 
 
 @dataclass(frozen=True)
@@ -61,9 +76,14 @@ def channel_unit(*counts: int) -> int:
     return math.gcd(LARGEST_UNIT, *counts)
 
 
-def channel_block(widths: tuple[int, ...]) -> int:
-    """Channels a program takes: what leaves the fewest lanes idle, of equals the most."""
-    return min(CHANNEL_BLOCKS, key=lambda block: (sum(-(-width // block) * block for width in widths), -block))
+def ceil_div(count: int, size: int) -> int:
+    """Pieces of `size` that hold `count`. Triton's own takes microseconds, as long as the rest of a launch."""
+    return -(-count // size)
+
+
+def power_of_two(least: int) -> int:
+    """The smallest power of two that is at least `least`."""
+    return 1 << (least - 1).bit_length()
 
 
 def accumulator(x: Tensor) -> torch.dtype:

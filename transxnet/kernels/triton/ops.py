@@ -12,13 +12,17 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from transxnet.kernels.triton.check import check_group, check_per_sample
 from transxnet.kernels.triton.convolve import convolve
 from transxnet.kernels.triton.correlate import own_gradients, shared_gradients
-from transxnet.kernels.triton.launch import require_device
-from transxnet.kernels.triton.layout import Shares, accumulator, as_pixels
+from transxnet.kernels.triton.layout import Shares, accumulator, as_pixels, shares_of
 from transxnet.kernels.triton.pack import pack
 
 # Shapes: B batch, C channels, H x W map, K kernel size; C_i channels with a kernel of K_i.
+#
+# Each operator is a function, known to torch.library under a name with what it returns for tensors without data. A
+# compiler sees the named operator. Eager calls go around it, to the same functions as an autograd.Function: torch's
+# wrapping of an operator in Python took longer than the operator on small maps.
 
 
 def depthwise_group(x: Tensor, weights: Sequence[Tensor], biases: Sequence[Tensor], *, residual: bool) -> Tensor:
@@ -28,8 +32,11 @@ def depthwise_group(x: Tensor, weights: Sequence[Tensor], biases: Sequence[Tenso
     `residual` adds `x`. Under autocast `x` is cast as by a convolution, the weights stay as they are. Raises
     ValueError for what does not fit together and for tensors that are not on a GPU.
     """
-    _check_group(x, weights, biases)
-    out: Tensor = _depthwise_group(_autocast(x), list(weights), list(biases), residual)[0]
+    x = _autocast(x)
+    if _is_eager(x):
+        out: Tensor = _Group.apply(x, residual, len(weights), *weights, *biases)
+    else:
+        out = _group_op(x, list(weights), list(biases), residual)[0]
     return out
 
 
@@ -39,120 +46,156 @@ def per_sample(x: Tensor, kernels: Tensor, biases: Tensor) -> Tensor:
     The result is channels_last. `kernels` of any strides are taken; a permuted [B, K, K, C] is not copied, and their
     gradient is laid out so. Autocast and errors as in `depthwise_group`.
     """
-    _check_per_sample(x, kernels, biases)
-    out: Tensor = _per_sample(_autocast(x), kernels, biases)
+    x = _autocast(x)
+    function = _Own.apply if _is_eager(x) else _own_op
+    out: Tensor = function(x, kernels, biases)
     return out
 
 
-@torch.library.custom_op("transxnet::depthwise_group", mutates_args=())
-def _depthwise_group(
-    x: Tensor, weights: Sequence[Tensor], biases: Sequence[Tensor], residual: bool
-) -> tuple[Tensor, Tensor]:
-    shares = _shares(weights)
+def _group(x: Tensor, weights: Sequence[Tensor], biases: Sequence[Tensor], residual: bool) -> tuple[Tensor, Tensor]:
+    """The result, and the packed weights for the gradient of `x`."""
+    shares = check_group(x, weights, biases)
     packed = pack(tuple(weights), tuple(biases), shares, accumulator(x))
     out = _like(x)
     convolve(as_pixels(x), _size(x), packed, packed[shares.taps :], shares, out, residual=residual)
     return out, packed
 
 
-@_depthwise_group.register_fake
-def _(x: Tensor, weights: Sequence[Tensor], biases: Sequence[Tensor], residual: bool) -> tuple[Tensor, Tensor]:
-    numbers = sum(weight.numel() for weight in weights) + x.shape[1]
-    return _like(x), x.new_empty(numbers, dtype=accumulator(x))
-
-
-@torch.library.custom_op("transxnet::depthwise_group_grad_input", mutates_args=())
 def _group_grad_input(
     grad: Tensor, packed: Tensor, kernels: Sequence[int], widths: Sequence[int], residual: bool
 ) -> Tensor:
     out = _like(grad)
-    shares = Shares(tuple(kernels), tuple(widths))
+    shares = shares_of(tuple(kernels), tuple(widths))
     convolve(as_pixels(grad), _size(grad), packed, None, shares, out, residual=residual)
     return out
 
 
-@_group_grad_input.register_fake
-def _(grad: Tensor, packed: Tensor, kernels: Sequence[int], widths: Sequence[int], residual: bool) -> Tensor:
-    return _like(grad)
-
-
-@torch.library.custom_op("transxnet::depthwise_group_grad_weights", mutates_args=())
 def _group_grad_weights(
     grad: Tensor, x: Tensor, kernels: Sequence[int], widths: Sequence[int], dtype: torch.dtype
 ) -> Tensor:
-    shares = Shares(tuple(kernels), tuple(widths))
+    """One vector: each share's weights [C_i, K_i, K_i] after another, then all biases."""
+    shares = shares_of(tuple(kernels), tuple(widths))
     return shared_gradients(as_pixels(x), as_pixels(grad), _size(x), shares, dtype)
 
 
-@_group_grad_weights.register_fake
-def _(grad: Tensor, x: Tensor, kernels: Sequence[int], widths: Sequence[int], dtype: torch.dtype) -> Tensor:
-    shares = Shares(tuple(kernels), tuple(widths))
-    return x.new_empty(shares.taps + shares.channels, dtype=dtype)
-
-
-def _group_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
-    x, weights, _, ctx.residual = inputs
-    ctx.mark_non_differentiable(output[1])
-    ctx.save_for_backward(x, output[1])
-    ctx.shares, ctx.dtype = _shares(weights), weights[0].dtype
-
-
-def _group_backward(
-    ctx: Any, grad: Tensor, _: Tensor | None
-) -> tuple[Tensor | None, list[Tensor | None], list[Tensor | None], None]:
-    x, packed = ctx.saved_tensors
-    kernels, widths = list(ctx.shares.kernels), list(ctx.shares.widths)
-    grad_x = _group_grad_input(grad, packed, kernels, widths, ctx.residual) if ctx.needs_input_grad[0] else None
-    grads = _group_grad_weights(grad, x, kernels, widths, ctx.dtype)
-    sizes = [kernel * kernel * width for kernel, width in zip(kernels, widths, strict=True)]
-    parts = grads.split(sizes + widths)
-    weights = [part.view(width, 1, kernel, kernel) for part, width, kernel in zip(parts, widths, kernels, strict=False)]
-    return grad_x, [*weights], [*parts[len(kernels) :]], None
-
-
-_depthwise_group.register_autograd(_group_backward, setup_context=_group_context)
-
-
-@torch.library.custom_op("transxnet::per_sample", mutates_args=())
-def _per_sample(x: Tensor, kernels: Tensor, biases: Tensor) -> Tensor:
+def _own(x: Tensor, kernels: Tensor, biases: Tensor) -> Tensor:
+    check_per_sample(x, kernels, biases)
     out = _like(x)
     rows = _channels_adjacent(kernels)
-    convolve(as_pixels(x), _size(x), rows, biases.contiguous(), _own(kernels), out, samples=x.shape[0])
+    convolve(as_pixels(x), _size(x), rows, biases.contiguous(), _own_shares(kernels), out, samples=x.shape[0])
     return out
 
 
-@_per_sample.register_fake
-def _(x: Tensor, kernels: Tensor, biases: Tensor) -> Tensor:
-    return _like(x)
-
-
-@torch.library.custom_op("transxnet::per_sample_grad_input", mutates_args=())
 def _own_grad_input(grad: Tensor, kernels: Tensor) -> Tensor:
     out = _like(grad)
     rows = _channels_adjacent(kernels)
-    convolve(as_pixels(grad), _size(grad), rows, None, _own(kernels), out, samples=grad.shape[0])
+    convolve(as_pixels(grad), _size(grad), rows, None, _own_shares(kernels), out, samples=grad.shape[0])
     return out
 
 
-@_own_grad_input.register_fake
-def _(grad: Tensor, kernels: Tensor) -> Tensor:
-    return _like(grad)
-
-
-@torch.library.custom_op("transxnet::per_sample_grad_kernels", mutates_args=())
 def _own_grad_kernels(grad: Tensor, x: Tensor, kernel: int, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    """Gradients of the kernels, laid out as [B, K, K, C], and of the biases."""
     batch, channels = x.shape[:2]
-    shares = Shares((kernel,), (channels,))
+    shares = shares_of((kernel,), (channels,))
     kernels, biases = own_gradients(as_pixels(x), as_pixels(grad), _size(x), shares, batch)
     rows = kernels.view(batch, kernel, kernel, channels).permute(0, 3, 1, 2)
     return rows.to(dtype), biases.to(dtype)
 
 
-@_own_grad_kernels.register_fake
+_group_op = torch.library.custom_op("transxnet::depthwise_group", mutates_args=())(_group)
+_group_grad_input_op = torch.library.custom_op("transxnet::depthwise_group_grad_input", mutates_args=())(
+    _group_grad_input
+)
+_group_grad_weights_op = torch.library.custom_op("transxnet::depthwise_group_grad_weights", mutates_args=())(
+    _group_grad_weights
+)
+_own_op = torch.library.custom_op("transxnet::per_sample", mutates_args=())(_own)
+_own_grad_input_op = torch.library.custom_op("transxnet::per_sample_grad_input", mutates_args=())(_own_grad_input)
+_own_grad_kernels_op = torch.library.custom_op("transxnet::per_sample_grad_kernels", mutates_args=())(_own_grad_kernels)
+
+
+@_group_op.register_fake
+def _(x: Tensor, weights: Sequence[Tensor], biases: Sequence[Tensor], residual: bool) -> tuple[Tensor, Tensor]:
+    numbers = sum(weight.numel() for weight in weights) + x.shape[1]
+    return _like(x), x.new_empty(numbers, dtype=accumulator(x))
+
+
+@_group_grad_input_op.register_fake
+def _(grad: Tensor, packed: Tensor, kernels: Sequence[int], widths: Sequence[int], residual: bool) -> Tensor:
+    return _like(grad)
+
+
+@_group_grad_weights_op.register_fake
+def _(grad: Tensor, x: Tensor, kernels: Sequence[int], widths: Sequence[int], dtype: torch.dtype) -> Tensor:
+    numbers = sum((kernel * kernel + 1) * width for kernel, width in zip(kernels, widths, strict=True))
+    return x.new_empty(numbers, dtype=dtype)
+
+
+@_own_op.register_fake
+def _(x: Tensor, kernels: Tensor, biases: Tensor) -> Tensor:
+    return _like(x)
+
+
+@_own_grad_input_op.register_fake
+def _(grad: Tensor, kernels: Tensor) -> Tensor:
+    return _like(grad)
+
+
+@_own_grad_kernels_op.register_fake
 def _(grad: Tensor, x: Tensor, kernel: int, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
     batch, channels = x.shape[:2]
     rows = x.new_empty((batch, kernel, kernel, channels), dtype=dtype).permute(0, 3, 1, 2)
     return rows, x.new_empty((batch, channels), dtype=dtype)
+
+
+def _keep_group(ctx: Any, x: Tensor, weights: Sequence[Tensor], packed: Tensor, residual: bool) -> None:
+    ctx.save_for_backward(x, packed)
+    ctx.kernels, ctx.widths = [weight.shape[-1] for weight in weights], [len(weight) for weight in weights]
+    ctx.dtype, ctx.residual = weights[0].dtype, residual
+
+
+def _group_gradients(ctx: Any, grad: Tensor) -> tuple[Tensor | None, list[Tensor], list[Tensor]]:
+    """Of the map, the weights and the biases."""
+    x, packed = ctx.saved_tensors
+    kernels, widths = ctx.kernels, ctx.widths
+    to_input, to_weights = (
+        (_group_grad_input, _group_grad_weights) if _is_eager(x) else (_group_grad_input_op, _group_grad_weights_op)
+    )
+    grad_x = to_input(grad, packed, kernels, widths, ctx.residual) if ctx.needs_input_grad[0] else None
+    grads = to_weights(grad, x, kernels, widths, ctx.dtype)
+    sizes = [kernel * kernel * width for kernel, width in zip(kernels, widths, strict=True)]
+    parts = grads.split([*sizes, *widths])
+    weights = [part.view(width, 1, kernel, kernel) for part, width, kernel in zip(parts, widths, kernels, strict=False)]
+    return grad_x, weights, [*parts[len(kernels) :]]
+
+
+def _group_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
+    x, weights, _, residual = inputs
+    ctx.mark_non_differentiable(output[1])
+    _keep_group(ctx, x, weights, output[1], residual)
+
+
+def _group_backward(ctx: Any, grad: Tensor, _: Tensor | None) -> tuple[Any, ...]:
+    return *_group_gradients(ctx, grad), None
+
+
+_group_op.register_autograd(_group_backward, setup_context=_group_context)
+
+
+class _Group(torch.autograd.Function):
+    """`_group` on eager tensors: x, residual, number of shares, their weights, their biases."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, residual: bool, count: int, *tensors: Tensor) -> Tensor:
+        out, packed = _group(x, tensors[:count], tensors[count:], residual)
+        _keep_group(ctx, x, tensors[:count], packed, residual)
+        return out
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Any, ...]:
+        grad_x, weights, biases = _group_gradients(ctx, grad)
+        return grad_x, None, None, *weights, *biases
 
 
 def _own_context(ctx: Any, inputs: tuple[Tensor, Tensor, Tensor], output: Tensor) -> None:
@@ -161,11 +204,33 @@ def _own_context(ctx: Any, inputs: tuple[Tensor, Tensor, Tensor], output: Tensor
 
 def _own_backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor, Tensor]:
     x, kernels = ctx.saved_tensors
-    grad_x = _own_grad_input(grad, kernels) if ctx.needs_input_grad[0] else None
-    return grad_x, *_own_grad_kernels(grad, x, kernels.shape[-1], kernels.dtype)
+    to_input, to_kernels = (
+        (_own_grad_input, _own_grad_kernels) if _is_eager(x) else (_own_grad_input_op, _own_grad_kernels_op)
+    )
+    grad_x = to_input(grad, kernels) if ctx.needs_input_grad[0] else None
+    return grad_x, *to_kernels(grad, x, kernels.shape[-1], kernels.dtype)
 
 
-_per_sample.register_autograd(_own_backward, setup_context=_own_context)
+_own_op.register_autograd(_own_backward, setup_context=_own_context)
+
+
+class _Own(torch.autograd.Function):
+    """`_own` on eager tensors."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, kernels: Tensor, biases: Tensor) -> Tensor:
+        ctx.save_for_backward(x, kernels)
+        return _own(x, kernels, biases)
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor, Tensor]:
+        return _own_backward(ctx, grad)
+
+
+def _is_eager(x: Tensor) -> bool:
+    """Whether `x` holds numbers: tensors that a compiler traces with are of other types."""
+    return not torch.compiler.is_compiling() and type(x) in (Tensor, torch.nn.Parameter)
 
 
 def _autocast(x: Tensor) -> Tensor:
@@ -183,58 +248,10 @@ def _size(x: Tensor) -> tuple[int, int]:
     return x.shape[-2], x.shape[-1]
 
 
-def _shares(weights: Sequence[Tensor]) -> Shares:
-    return Shares(tuple(weight.shape[-1] for weight in weights), tuple(weight.shape[0] for weight in weights))
-
-
-def _own(kernels: Tensor) -> Shares:
-    return Shares((kernels.shape[-1],), (kernels.shape[1],))
+def _own_shares(kernels: Tensor) -> Shares:
+    return shares_of((kernels.shape[-1],), (kernels.shape[1],))
 
 
 def _channels_adjacent(kernels: Tensor) -> Tensor:
     """[B, C, K, K] as [B, K, K, C]: programs read a tap's channels in one row."""
     return kernels.permute(0, 2, 3, 1).contiguous()
-
-
-def _check_group(x: Tensor, weights: Sequence[Tensor], biases: Sequence[Tensor]) -> None:
-    _check_map(x)
-    _require(len(weights) > 0 and len(weights) == len(biases), "weights and biases must be as many, at least one each",
-             f"{len(weights)} and {len(biases)}")  # fmt: skip
-    for weight, bias in zip(weights, biases, strict=True):
-        shape = tuple(weight.shape)
-        square = len(shape) == 4 and shape[1] == 1 and shape[2] == shape[3] and shape[3] % 2 == 1
-        _require(square, "a weight must have the shape [C_i, 1, K_i, K_i] with odd K_i", shape)
-        _require(tuple(bias.shape) == shape[:1], f"the bias of {shape[0]} channels must have the shape [{shape[0]}]",
-                 tuple(bias.shape))  # fmt: skip
-    _require(_shares(weights).channels == x.shape[1], f"the weights must share out the map's {x.shape[1]} channels",
-             [weight.shape[0] for weight in weights])  # fmt: skip
-    _check_alike(x, (*weights, *biases))
-
-
-def _check_per_sample(x: Tensor, kernels: Tensor, biases: Tensor) -> None:
-    _check_map(x)
-    batch, channels = x.shape[:2]
-    shape = tuple(kernels.shape)
-    fits = len(shape) == 4 and shape[:2] == (batch, channels) and shape[2] == shape[3] and shape[3] % 2 == 1
-    _require(fits, f"kernels must have the shape [{batch}, {channels}, K, K] with odd K", shape)
-    _require(tuple(biases.shape) == (batch, channels), f"biases must have the shape [{batch}, {channels}]",
-             tuple(biases.shape))  # fmt: skip
-    _check_alike(x, (kernels, biases))
-
-
-def _check_map(x: Tensor) -> None:
-    _require(x.dim() == 4 and x.numel() > 0, "x must be a map [B, C, H, W] that is not empty", tuple(x.shape))
-    _require(x.dtype.is_floating_point, "x must be of a floating-point type", x.dtype)
-    require_device(x)
-
-
-def _check_alike(x: Tensor, weights: tuple[Tensor, ...]) -> None:
-    devices = {str(tensor.device) for tensor in (x, *weights)}
-    _require(len(devices) == 1, "all tensors must be on one device", ", ".join(sorted(devices)))
-    dtypes = {str(weight.dtype) for weight in weights}
-    _require(len(dtypes) == 1, "weights and biases must be of one type", ", ".join(sorted(dtypes)))
-
-
-def _require(holds: bool, rule: str, value: object) -> None:
-    if not holds:
-        raise ValueError(f"{rule}, got {value}")

@@ -11,7 +11,7 @@ import triton.language as tl
 from torch import Tensor
 
 from transxnet.kernels.triton.launch import OPTIONS, on_device_of
-from transxnet.kernels.triton.layout import Shares
+from transxnet.kernels.triton.layout import Shares, power_of_two
 
 BLOCK = 16
 
@@ -49,7 +49,7 @@ def pack(weights: tuple[Tensor, ...], biases: tuple[Tensor, ...], shares: Shares
             packed,
             shares.widths,
             kernels=shares.kernels,
-            taps_block=triton.next_power_of_2(max(shares.kernels) ** 2),
+            taps_block=power_of_two(max(shares.kernels) ** 2),
             block_c=BLOCK,
             **OPTIONS,
         )
