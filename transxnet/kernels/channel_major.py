@@ -1,225 +1,165 @@
-"""A block on a small map, with a channel's pixels side by side: every operator is one matrix product."""
+"""A block on a small map, with a channel's pixels side by side: there every operator is a matrix product.
+
+A map is [C, B, P], so that a 1x1 convolution is a product of matrices, a depthwise one a product with a matrix for
+each channel (see `placement`), and what scales and shifts a channel, a batch norm above all, passes into the weights
+of what comes next. Taps that can only meet padding are cut away.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from transxnet.block import Block, DMixer, LayerScale
+from transxnet.block import Block, LayerScale
 from transxnet.idconv import IDConv
 from transxnet.kernels.depthwise import depthwise
-from transxnet.kernels.placement import placement, pooling
+from transxnet.kernels.moments import Affine, batch_norm, group_norm
+from transxnet.kernels.parts import bias_of, conv_of, norm_of
+from transxnet.kernels.placement import Grid, placement, pooling
 from transxnet.ms_ffn import MSFFN
 from transxnet.osra import OSRA, OverlappingReduction
 from transxnet.ste import STE
 
-# Shapes: B batch, C channels, H x W map, P = H * W pixels, m reduced pixels, h heads, d = C / h, R bottleneck.
-# Maps are [C, B, P].
-
-Grid = tuple[int, int]
+# Shapes: B batch, C channels, H x W map, P = H * W pixels, K kernel size, G groups, h heads, d = C / h, m reduced
+# pixels, R IDConv's bottleneck, T taps that can meet the map.
 
 
 def block(module: Block, x: Tensor, position_table: Tensor) -> Tensor:
     """`module(x, position_table)`."""
     batch, channels, height, width = x.shape
     grid = (height, width)
-    y = x.transpose(0, 1).reshape(channels, batch, height * width)
-    y = _depthwise(y, [module.dpe], grid, residual=True)
-    y = _mixer(module, _group_norm(module.norm1, y), y, position_table, grid)
-    y = _ffn(module, _group_norm(module.norm2, y), y, grid)
+    y = x.transpose(0, 1).reshape(channels, batch, height * width)  # no copy behind another such block
+    y = _depthwise([module.dpe], Affine(y), grid, residual=True)
+    near, far = torch.split(group_norm(module.norm1, y), module.mixer.split)
+    mixed = torch.cat([_idconv(module.mixer.idconv, near, grid), _osra(module.mixer.osra, far, position_table, grid)])
+    y = _add_scaled(y, _ste(module.mixer.ste, mixed, grid), module.layer_scale1, module.drop_path, mixed)
+    y = _add_scaled(y, _ffn(module.ffn, group_norm(module.norm2, y), grid), module.layer_scale2, module.drop_path)
     return y.view(channels, batch, height, width).transpose(0, 1)
 
 
-def _mixer(module: Block, x: Tensor, skipped: Tensor, position_table: Tensor, grid: Grid) -> Tensor:
-    mixer, scale = module.mixer, module.layer_scale1
-    near, far = torch.split(x, mixer.split)
-    mixed = torch.cat([_idconv(mixer.idconv, near, grid), _osra(mixer.osra, far, position_table, grid)])
-    enhanced, alpha, shift = _ste(mixer.ste, mixed, grid)
-    weight = scale.weight.view(-1, 1, 1)
-    branch = torch.addcmul(shift * weight + scale.bias.view(-1, 1, 1), mixed, weight)
-    branch = torch.addcmul(branch, enhanced, alpha * weight)
-    return skipped + module.drop_path(branch.transpose(0, 1)).transpose(0, 1)
-
-
-def _ffn(module: Block, x: Tensor, skipped: Tensor, grid: Grid) -> Tensor:
-    ffn, scale = module.ffn, module.layer_scale2
-    widen, _, norm = ffn.expand
-    narrow, last_norm = ffn.project
-    y, alpha, shift = _centred(norm, F.gelu(_pointwise(widen, x)))
-    y = _depthwise(y, list(ffn.scales), grid, residual=True, alpha=alpha, shift=shift)
-    y, alpha, shift = _centred(ffn.norm, F.gelu(y))
-    y, alpha, shift = _centred(last_norm, _pointwise(narrow, y, alpha, shift))
-    weight = scale.weight.view(-1, 1, 1)
-    branch = torch.addcmul(shift * weight + scale.bias.view(-1, 1, 1), y, alpha * weight)
-    return skipped + module.drop_path(branch.transpose(0, 1)).transpose(0, 1)
-
-
-def _ste(module: STE, x: Tensor, grid: Grid) -> tuple[Tensor, Tensor, Tensor]:
-    spread, _, norm1, squeeze, _, norm2, expand, norm3 = module.enhance
-    y, alpha, shift = _centred(norm1, F.gelu(_depthwise(x, [spread], grid, residual=False)))
-    y, alpha, shift = _centred(norm2, F.gelu(_pointwise(squeeze, y, alpha, shift)))
-    return _centred(norm3, _pointwise(expand, y, alpha, shift))
+def _add_scaled(
+    x: Tensor, branch: Affine, layer_scale: LayerScale, drop_path: nn.Module, skipped: Tensor | None = None
+) -> Tensor:
+    """x plus the scaled branch, which has skipped a part itself."""
+    weight, bias = layer_scale.weight.view(-1, 1, 1), layer_scale.bias.view(-1, 1, 1)
+    scaled = branch.then(weight, bias).value()
+    if skipped is not None:
+        scaled = torch.addcmul(scaled, skipped, weight)
+    dropped: Tensor = drop_path(scaled.transpose(0, 1))
+    return x + dropped.transpose(0, 1)
 
 
 def _idconv(module: IDConv, x: Tensor, grid: Grid) -> Tensor:
     channels, batch, pixels = x.shape
-    size, groups = module.kernel_size, module.groups
-    squeezed = _pointwise(module.squeeze.conv, x)  # [R, B, P]
-    pooled = squeezed @ pooling(grid, size, x)  # [R, B, K * K]
-    first = torch.addcmul(*_affine(module.squeeze.bn, pooled))
-    second = torch.addcmul(*_affine(module.squeeze.bn, squeezed.mean(dim=2, keepdim=True)))
-    reach = [min(size, 2 * side - 1) for side in grid]
-    top, left = ((size - side) // 2 for side in reach)
-    window = (slice(top, top + reach[0]), slice(left, left + reach[1]))
-    first = first.view(*first.shape[:2], size, size)[..., window[0], window[1]].flatten(2)
-    hidden = F.gelu(torch.cat([first, second], dim=2))
-    bank = torch.cat([module.kernels[..., window[0], window[1]].flatten(2), module.biases[..., None]], dim=2)
-    bank = bank.unsqueeze(2)  # [G, C, 1, T + 1]
-    votes = _pointwise(module.expand, hidden).view(groups, channels, batch, -1).softmax(dim=0)
-    mixed = (votes * bank).sum(0)
+    reach = _reach(module.kernel_size, grid)
+    votes = _pointwise(module.expand, Affine(_ballots(module, x, grid, reach)))
+    votes = votes.view(module.groups, channels, batch, -1).softmax(dim=0)
+    kernels = module.kernels.flatten(0, 1).unsqueeze(1)
+    bank = torch.cat([_cut(kernels, reach).view(module.groups, channels, -1), module.biases.unsqueeze(2)], dim=2)
+    mixed = (votes * bank.unsqueeze(2)).sum(dim=0)  # [C, B, T + 1]
     kernels, biases = mixed[..., :-1], mixed[..., -1:]
     if pixels == 1:
         return torch.addcmul(biases, x, kernels)
-    out = depthwise(x.view(1, -1, *grid), kernels.reshape(channels * batch, 1, *reach), None)
+    out = depthwise(x.view(1, channels * batch, *grid), kernels.reshape(channels * batch, 1, *reach), None)
     return out.view(x.shape) + biases
+
+
+def _ballots(module: IDConv, x: Tensor, grid: Grid, reach: Grid) -> Tensor:
+    """What votes for the taps within reach, and for the bias behind them: [R, B, T + 1]."""
+    squeezed = _pointwise(module.squeeze.conv, Affine(x))  # before it is pooled: both are linear
+    size, norm = module.kernel_size, module.squeeze.bn
+    # The batch norm must see the whole pooled map first, then the mean.
+    pooled = batch_norm(norm, squeezed @ pooling(grid, size, x)).value()
+    mean = batch_norm(norm, squeezed.mean(dim=2, keepdim=True)).value()
+    taps = _cut(pooled.view(*pooled.shape[:2], size, size), reach).flatten(2)
+    return F.gelu(torch.cat([taps, mean], dim=2))
 
 
 def _osra(module: OSRA, x: Tensor, position_table: Tensor, grid: Grid) -> Tensor:
     channels, batch, pixels = x.shape
-    heads = module.heads
+    reduced, small = Affine(x), grid
     if isinstance(module.reduce, OverlappingReduction):
-        reduced, alpha, shift, small = _reduce(module.reduce, x, grid)
-    else:
-        reduced, alpha, shift, small = x, None, None, grid
-    reduced = _depthwise(reduced, [module.local], small, residual=True, alpha=alpha, shift=shift)
-    q = _heads(_pointwise(module.q, x), heads)  # [h * B, d, P]
-    k, v = (_heads(half, heads) for half in _pointwise(module.kv, reduced).chunk(2))  # [h * B, d, m]
-    scores = torch.baddbmm if False else None
-    scores = (k * module.scale).mT @ q  # [h * B, m, P]
-    scores = scores.view(heads, batch, -1, pixels) + position_table[0].mT.unsqueeze(1)
-    out = v @ scores.softmax(dim=2).view(heads * batch, -1, pixels)  # [h * B, d, P]
-    return out.view(heads, batch, -1, pixels).transpose(1, 2).reshape(channels, batch, pixels)
+        reduced, small = _reduce(module.reduce, x, grid)
+    reduced = Affine(_depthwise([module.local], reduced, small, residual=True))
+    q = _split_heads(_pointwise(module.q, Affine(x)), module.heads)  # [h * B, d, P]
+    k, v = (_split_heads(half, module.heads) for half in _pointwise(module.kv, reduced).chunk(2))  # [h * B, d, m]
+    # Queries last: a softmax over the few keys runs along them.
+    attention = ((k * module.scale).mT @ q).view(module.heads, batch, -1, pixels)
+    attention = (attention + position_table[0].mT.unsqueeze(1)).softmax(dim=2)  # [h, B, m, P]
+    out = v @ attention.view(module.heads * batch, -1, pixels)  # [h * B, d, P]
+    return out.view(module.heads, batch, -1, pixels).transpose(1, 2).reshape(channels, batch, pixels)
 
 
-def _heads(x: Tensor, heads: int) -> Tensor:
+def _split_heads(x: Tensor, heads: int) -> Tensor:
     channels, batch, pixels = x.shape
-    return x.view(heads, -1, batch, pixels).transpose(1, 2).reshape(heads * batch, -1, pixels)
+    return x.view(heads, -1, batch, pixels).transpose(1, 2).reshape(heads * batch, channels // heads, pixels)
 
 
-def _reduce(module: OverlappingReduction, x: Tensor, grid: Grid) -> tuple[Tensor, Tensor, Tensor, Grid]:
-    small = (-(-grid[0] // module.stride), -(-grid[1] // module.stride))
-    conv = module.spatial.conv
-    matrix = placement(grid, small, conv.kernel_size, module.stride, conv.padding, x)
-    y = torch.bmm(x, (conv.weight.flatten(1) @ matrix).view(len(conv.weight), grid[0] * grid[1], -1))
-    y = F.gelu(torch.addcmul(*_affine(module.spatial.bn, y))) * module.pointwise.conv.weight.view(-1, 1, 1)
-    return *_centred(module.pointwise.bn, y), small
+def _reduce(module: OverlappingReduction, x: Tensor, grid: Grid) -> tuple[Affine, Grid]:
+    conv, stride = module.spatial.conv, module.stride
+    small = -(-grid[0] // stride), -(-grid[1] // stride)
+    matrix = placement(grid, small, (conv.kernel_size[0],) * 2, stride, (int(conv.padding[0]),) * 2, x)
+    y = torch.bmm(x, (conv.weight.flatten(1) @ matrix).view(len(x), x.shape[2], -1))
+    y = F.gelu(batch_norm(module.spatial.bn, y).value()) * module.pointwise.conv.weight.view(-1, 1, 1)
+    return batch_norm(module.pointwise.bn, y), small
 
 
-def _depthwise(
-    x: Tensor,
-    convs: Sequence[nn.Conv2d],
-    grid: Grid,
-    *,
-    residual: bool,
-    alpha: Tensor | None = None,
-    shift: Tensor | None = None,
-) -> Tensor:
-    channels, batch, pixels = x.shape
-    largest = max(conv.kernel_size[0] for conv in convs)
-    reach = tuple(min(largest, 2 * side - 1) for side in grid)
-    weights = []
-    for conv in convs:
-        size = conv.kernel_size[0]
-        dy, dx = (reach[0] - size) // 2, (reach[1] - size) // 2
-        weights.append(F.pad(conv.weight, (dx, dx, dy, dy)) if dx or dy else conv.weight)
-    weight = (torch.cat(weights) if len(weights) > 1 else weights[0]).flatten(1)
-    bias = (torch.cat([conv.bias for conv in convs]) if len(weights) > 1 else convs[0].bias).view(-1, 1)
-    if residual:
-        centre = weight.new_zeros(weight.shape[1])
-        centre[len(centre) // 2] = 1
-        weight = weight + centre
-    matrix = placement(grid, grid, reach, 1, (reach[0] // 2, reach[1] // 2), x)
-    if alpha is not None:
-        bias = bias + shift.view(-1, 1) * (weight @ matrix.view(len(matrix), pixels, -1).sum(1))
-        weight = weight * alpha.view(-1, 1)
-    if pixels == 1:
-        return torch.addcmul(bias.view(-1, 1, 1), x, weight.view(-1, 1, 1))
-    return torch.baddbmm(bias.unsqueeze(1), x, (weight @ matrix).view(channels, pixels, pixels))
+def _ste(module: STE, x: Tensor, grid: Grid) -> Affine:
+    """P(x) of the enhancer x + P(x)."""
+    spread, _, norm1, squeeze, _, norm2, expand, norm3 = module.enhance
+    y = batch_norm(norm_of(norm1), F.gelu(_depthwise([conv_of(spread)], Affine(x), grid, residual=False)))
+    y = batch_norm(norm_of(norm2), F.gelu(_pointwise(conv_of(squeeze), y)))
+    return batch_norm(norm_of(norm3), _pointwise(conv_of(expand), y))
 
 
-def _pointwise(conv: nn.Conv2d, x: Tensor, alpha: Tensor | None = None, shift: Tensor | None = None) -> Tensor:
+def _ffn(module: MSFFN, x: Tensor, grid: Grid) -> Affine:
+    widen, _, norm = module.expand
+    narrow, last_norm = module.project
+    y = batch_norm(norm_of(norm), F.gelu(_pointwise(conv_of(widen), Affine(x))))
+    y = batch_norm(module.norm, F.gelu(_depthwise([conv_of(conv) for conv in module.scales], y, grid, residual=True)))
+    return batch_norm(norm_of(last_norm), _pointwise(conv_of(narrow), y))
+
+
+def _pointwise(conv: nn.Conv2d, x: Affine) -> Tensor:
+    """A 1x1 convolution."""
     weight, bias = conv.weight.flatten(1), conv.bias
-    if shift is not None:
-        moved = torch.mv(weight, shift.flatten())
+    if x.shift is not None:
+        moved = weight @ x.shift.flatten()
         bias = moved if bias is None else bias + moved
-        weight = weight * alpha.view(1, -1)
-    flat = x.flatten(1)
+    if x.scale is not None:
+        weight = weight * x.scale.view(1, -1)
+    flat = x.map.flatten(1)
     out = weight @ flat if bias is None else torch.addmm(bias.unsqueeze(1), weight, flat)
-    return out.view(-1, *x.shape[1:])
+    return out.view(-1, *x.map.shape[1:])
 
 
-def _affine(norm: nn.BatchNorm2d, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    centred, alpha, shift = _centred(norm, x)
-    return shift, centred, alpha
+def _depthwise(convs: Sequence[nn.Conv2d], x: Affine, grid: Grid, *, residual: bool) -> Tensor:
+    """Convolutions of several sizes, each over its share of the channels, plus x itself if `residual`."""
+    reach = _reach(max(conv.kernel_size[0] for conv in convs), grid)
+    weight = torch.cat([_cut(conv.weight, reach) for conv in convs]).flatten(1)  # [C, T]
+    bias = torch.cat([bias_of(conv) for conv in convs]).unsqueeze(1)
+    if residual:
+        weight = weight + F.pad(weight.new_ones(1), (weight.shape[1] // 2,) * 2)
+    taps = placement(grid, grid, reach, 1, (reach[0] // 2, reach[1] // 2), x.map)  # [T, P * P]
+    pixels = x.map.shape[2]
+    if x.shift is not None:  # a pixel at the border gets less of it: padding is not shifted
+        bias = torch.addmm(bias, weight * x.shift.view(-1, 1), taps.view(len(taps), pixels, pixels).sum(dim=1))
+    if x.scale is not None:
+        weight = weight * x.scale.view(-1, 1)
+    if pixels == 1:
+        return torch.addcmul(bias.unsqueeze(1), x.map, weight.unsqueeze(2))
+    return torch.baddbmm(bias.unsqueeze(1), x.map, (weight @ taps).view(-1, pixels, pixels))
 
 
-def _centred(norm: nn.BatchNorm2d, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """x [C, B, P] as (centred, alpha, shift): its batch norm is alpha * centred + shift."""
-    if norm.training:
-        centred, mean, variance = _Centre.apply(x)
-        with torch.no_grad():
-            count = x.shape[1] * x.shape[2]
-            norm.num_batches_tracked.add_(1)
-            norm.running_mean.lerp_(mean.flatten(), norm.momentum)
-            norm.running_var.lerp_(variance.flatten() * (count / (count - 1)), norm.momentum)
-    else:
-        centred, variance = x - norm.running_mean.view(-1, 1, 1), norm.running_var.view(-1, 1, 1)
-    alpha = norm.weight.view(-1, 1, 1) * (variance + norm.eps).rsqrt()
-    return centred, alpha, norm.bias.view(-1, 1, 1)
+def _reach(size: int, grid: Grid) -> Grid:
+    """The part of a kernel of `size` whose taps can meet a map of `grid`."""
+    return min(size, 2 * grid[0] - 1), min(size, 2 * grid[1] - 1)
 
 
-class _Centre(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        mean = x.mean((1, 2), keepdim=True)
-        centred = x - mean
-        ctx.count = x.shape[1] * x.shape[2]
-        variance = torch.linalg.vector_norm(centred, dim=(1, 2), keepdim=True).square_().div_(ctx.count)
-        ctx.save_for_backward(centred)
-        ctx.mark_non_differentiable(mean)
-        return centred, mean, variance
-
-    @staticmethod
-    def backward(ctx: Any, gc: Tensor, _: Tensor, gv: Tensor) -> Tensor:
-        (centred,) = ctx.saved_tensors
-        out = gc - gc.mean((1, 2), keepdim=True)
-        return out.addcmul_(centred, gv * (2 / ctx.count))
-
-
-def _group_norm(norm: nn.GroupNorm, x: Tensor) -> Tensor:
-    return _GroupNorm.apply(x, norm.weight, norm.bias, norm.eps)
-
-
-class _GroupNorm(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, eps: float) -> Tensor:
-        ctx.count = x.shape[0] * x.shape[2]
-        centred = x - x.mean(2, keepdim=True).mean(0)
-        rstd = (centred.square().sum(2, keepdim=True).mean(0) / x.shape[2]).add_(eps).rsqrt_()
-        normed = centred.mul_(rstd)
-        ctx.save_for_backward(normed, rstd, weight)
-        return torch.addcmul(bias.view(-1, 1, 1), normed, weight.view(-1, 1, 1))
-
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        normed, rstd, weight = ctx.saved_tensors
-        both = grad * normed
-        dots, sums = both.sum(2), grad.sum(2)  # [C, B]
-        gw, gb = dots.sum(1), sums.sum(1)
-        dots, sums = (weight @ dots).view(-1, 1) / ctx.count, (weight @ sums).view(-1, 1) / ctx.count
-        gx = torch.addcmul(grad * weight.view(-1, 1, 1), normed, dots, value=-1).sub_(sums).mul_(rstd)
-        return gx, gw, gb, None
+def _cut(kernels: Tensor, reach: Grid) -> Tensor:
+    """[.., .., K, K], cut or filled up with zeros to `reach` around its middle."""
+    down, right = ((side - kernels.shape[-1]) // 2 for side in reach)
+    return F.pad(kernels, (right, right, down, down)) if down or right else kernels

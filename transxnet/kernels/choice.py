@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 
 import torch
 from timm.layers import DropPath
@@ -12,7 +11,7 @@ from torch import Tensor, nn
 from transxnet.block import Block, DMixer, LayerScale
 from transxnet.conv import ConvNorm
 from transxnet.idconv import IDConv
-from transxnet.kernels import composed, pytorch
+from transxnet.kernels import pytorch
 from transxnet.kernels.native import ops as native
 from transxnet.ms_ffn import MSFFN
 from transxnet.osra import OSRA, OverlappingReduction
@@ -36,7 +35,7 @@ def _reference(block: Block, x: Tensor, position_table: Tensor) -> Tensor:
 
 IMPLEMENTATIONS: dict[str, BlockFunction] = {
     "reference": _reference,
-    "pytorch": partial(composed.block, ops=pytorch.OPERATORS),
+    "pytorch": pytorch.block,
     "native": native.block,
 }
 """What can be asked for by name, beside auto."""

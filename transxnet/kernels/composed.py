@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from transxnet.block import Block, DMixer, LayerScale
 from transxnet.idconv import IDConv
+from transxnet.kernels.parts import bias_of, conv_of
 from transxnet.ms_ffn import MSFFN
 from transxnet.osra import OSRA, OverlappingReduction
 from transxnet.ste import STE
@@ -42,7 +43,7 @@ class Operators:
 
 def block(module: Block, x: Tensor, position_table: Tensor, ops: Operators) -> Tensor:
     """`module(x, position_table)`."""
-    x = ops.depthwise_group(x, [module.dpe.weight], [_bias(module.dpe)], residual=True)
+    x = ops.depthwise_group(x, [module.dpe.weight], [bias_of(module.dpe)], residual=True)
     mixed = _mixer(module.mixer, module.norm1(x), position_table, ops)
     x = _add_scaled(x, mixed, module.layer_scale1, module.drop_path)
     return _add_scaled(x, _ffn(module.ffn, module.norm2(x), ops), module.layer_scale2, module.drop_path)
@@ -71,21 +72,24 @@ def _idconv(module: IDConv, x: Tensor, ops: Operators) -> Tensor:
 def _vote(module: IDConv, pooled: Tensor, ops: Operators) -> Tensor:
     squeezed = module.squeeze.bn(ops.pointwise(module.squeeze.conv, pooled))
     logits = ops.pointwise(module.expand, F.gelu(squeezed))  # [B, G*C, k, k]
-    return logits.unflatten(1, (module.groups, module.channels)).softmax(dim=1)
+    grouped: Tensor = logits.view(-1, module.groups, module.channels, *logits.shape[2:])
+    return grouped.softmax(dim=1)
 
 
 def _osra(module: OSRA, x: Tensor, position_table: Tensor, ops: Operators) -> Tensor:
     reduced = _reduce(module.reduce, x, ops) if isinstance(module.reduce, OverlappingReduction) else x
-    reduced = ops.depthwise_group(reduced, [module.local.weight], [_bias(module.local)], residual=True)
+    reduced = ops.depthwise_group(reduced, [module.local.weight], [bias_of(module.local)], residual=True)
     q = _split_heads(ops.pointwise(module.q, x), module.heads)  # [B, h, n, d]
     k, v = (_split_heads(half, module.heads) for half in ops.pointwise(module.kv, reduced).chunk(2, dim=1))
     attention = q @ k.transpose(-1, -2) * module.scale + position_table  # [B, h, n, m]
     out = attention.softmax(dim=-1) @ v  # [B, h, n, d]
-    return out.permute(0, 2, 1, 3).reshape(len(x), *x.shape[-2:], -1).permute(0, 3, 1, 2)
+    pixels: Tensor = out.permute(0, 2, 1, 3).reshape(len(x), *x.shape[-2:], -1)
+    return pixels.permute(0, 3, 1, 2)
 
 
 def _split_heads(x: Tensor, heads: int) -> Tensor:
-    return x.permute(0, 2, 3, 1).flatten(1, 2).unflatten(-1, (heads, -1)).transpose(1, 2)
+    batch, channels, height, width = x.shape
+    return x.permute(0, 2, 3, 1).reshape(batch, height * width, heads, channels // heads).transpose(1, 2)
 
 
 def _reduce(module: OverlappingReduction, x: Tensor, ops: Operators) -> Tensor:
@@ -97,23 +101,18 @@ def _reduce(module: OverlappingReduction, x: Tensor, ops: Operators) -> Tensor:
 
 
 def _ste(module: STE, x: Tensor, ops: Operators) -> Tensor:
-    spread, gelu, norm1, squeeze, _, norm2, expand, norm3 = module.enhance
-    y = norm1(gelu(ops.depthwise_group(x, [spread.weight], [spread.bias], residual=False)))
-    out: Tensor = x + norm3(ops.pointwise(expand, norm2(gelu(ops.pointwise(squeeze, y)))))
+    spread, _, norm1, squeeze, _, norm2, expand, norm3 = module.enhance
+    spread, squeeze, expand = conv_of(spread), conv_of(squeeze), conv_of(expand)
+    y = norm1(F.gelu(ops.depthwise_group(x, [spread.weight], [bias_of(spread)], residual=False)))
+    out: Tensor = x + norm3(ops.pointwise(expand, norm2(F.gelu(ops.pointwise(squeeze, y)))))
     return out
 
 
 def _ffn(module: MSFFN, x: Tensor, ops: Operators) -> Tensor:
-    widen, gelu, norm = module.expand
+    widen, _, norm = module.expand
     narrow, last_norm = module.project
-    x = norm(gelu(ops.pointwise(widen, x)))  # [B, hidden, H, W]
-    scaled = ops.depthwise_group(
-        x, [conv.weight for conv in module.scales], [conv.bias for conv in module.scales], residual=True
-    )
-    out: Tensor = last_norm(ops.pointwise(narrow, module.norm(F.gelu(scaled))))
+    scales = [conv_of(conv) for conv in module.scales]
+    x = norm(F.gelu(ops.pointwise(conv_of(widen), x)))  # [B, hidden, H, W]
+    x = ops.depthwise_group(x, [conv.weight for conv in scales], [bias_of(conv) for conv in scales], residual=True)
+    out: Tensor = last_norm(ops.pointwise(conv_of(narrow), module.norm(F.gelu(x))))
     return out
-
-
-def _bias(conv: nn.Conv2d) -> Tensor:
-    assert conv.bias is not None
-    return conv.bias

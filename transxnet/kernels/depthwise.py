@@ -1,8 +1,8 @@
-"""Depthwise convolution on a CPU whose gradient with respect to the weights is a fast convolution itself.
+"""Depthwise convolution whose gradient with respect to the weights is a fast convolution itself.
 
-oneDNN computes a depthwise convolution's output fast and the gradient of its weights slowly. That gradient is, for
-every sample and channel, the correlation of the padded input with the output's gradient: a depthwise convolution
-whose kernel is a whole map, which oneDNN computes fast again.
+oneDNN computes the output of a depthwise convolution fast and the gradient of its weights slowly. That gradient is,
+for every sample and channel, the correlation of the padded input with the output's gradient: a depthwise convolution
+whose kernel is a whole map, which oneDNN computes fast again (see `rules`).
 """
 
 from __future__ import annotations
@@ -13,40 +13,58 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from transxnet.kernels.rules import is_map_the_better_kernel
+
+# Shapes: B batch, C channels, H x W map, kh x kw kernel, both odd; the map keeps its size.
+
 
 def depthwise(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    """`conv2d` of [B, C, H, W] with [C, 1, kh, kw], both odd, which keeps the map's size."""
-    out: Tensor = _Depthwise.apply(x, weight, bias)  # type: ignore[no-untyped-call]
-    return out
+    """[B, C, H, W] convolved with `weight` [C, 1, kh, kw], plus `bias` [C]."""
+    if is_map_the_better_kernel(x, weight):
+        out: Tensor = _Depthwise.apply(x, weight, bias)
+        return out
+    return F.conv2d(x, weight, bias, padding=_padding(weight), groups=len(weight))
 
 
-def _padding(weight: Tensor) -> tuple[int, int]:
-    return weight.shape[-2] // 2, weight.shape[-1] // 2
+def per_sample(x: Tensor, kernels: Tensor, biases: Tensor) -> Tensor:
+    """[B, C, H, W] convolved with a kernel [B, C, kh, kw] and bias [B, C] of each sample and channel."""
+    batch, channels, height, width = x.shape
+    # Folded into the channels, the batch needs no copy of its own layout: pixels stay outermost.
+    folded = x.permute(2, 3, 0, 1).reshape(1, height, width, batch * channels).permute(0, 3, 1, 2)
+    out = depthwise(folded, kernels.reshape(batch * channels, 1, *kernels.shape[-2:]), biases.flatten())
+    out = out.permute(2, 3, 0, 1).reshape(height, width, batch, channels)
+    return out.permute(2, 3, 0, 1).contiguous(memory_format=torch.channels_last)
 
 
 class _Depthwise(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        ctx.save_for_backward(x, weight)
+    def forward(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         return F.conv2d(x, weight, bias, padding=_padding(weight), groups=len(weight))
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        ctx.save_for_backward(*inputs[:2])
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         x, weight = ctx.saved_tensors
-        gx = gw = gb = None
-        if ctx.needs_input_grad[0]:
-            gx = F.conv2d(grad, weight.flip(2, 3), padding=_padding(weight), groups=len(weight))
-        if ctx.needs_input_grad[1]:
-            gw = _weight_gradient(x, grad, _padding(weight)).sum(0).unsqueeze(1)
-        if ctx.needs_input_grad[2]:
-            gb = grad.sum((0, 2, 3))
-        return gx, gw, gb
+        needs_x, needs_weight, needs_bias = ctx.needs_input_grad
+        flipped = weight.flip(2, 3)
+        return (
+            F.conv2d(grad, flipped, padding=_padding(weight), groups=len(weight)) if needs_x else None,
+            _weight_gradient(x, grad, _padding(weight)) if needs_weight else None,
+            grad.sum((0, 2, 3)) if needs_bias else None,
+        )
 
 
 def _weight_gradient(x: Tensor, grad: Tensor, padding: tuple[int, int]) -> Tensor:
     batch, channels, height, width = x.shape
     maps = batch * channels
-    kernels = grad.reshape(maps, 1, height, width)
-    out = F.conv2d(x.reshape(1, maps, height, width), kernels, padding=padding, groups=maps)
+    folded = x.permute(2, 3, 0, 1).reshape(1, height, width, maps).permute(0, 3, 1, 2)
+    out = F.conv2d(folded, grad.reshape(maps, 1, height, width), padding=padding, groups=maps)
+    height, width = (2 * pad + 1 for pad in padding)
+    return out[..., :height, :width].reshape(batch, channels, height, width).sum(0).unsqueeze(1)
 
-    return out.view(batch, channels, *out.shape[-2:])
+
+def _padding(weight: Tensor) -> tuple[int, int]:
+    return weight.shape[-2] // 2, weight.shape[-1] // 2

@@ -1,4 +1,4 @@
-"""The operators of a fast block in PyTorch alone, for every device: exact rewrites, no kernels of our own."""
+"""A fast block in PyTorch alone, for every device: exact rewrites, no kernels of our own."""
 
 from __future__ import annotations
 
@@ -8,32 +8,41 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from transxnet.block import Block
+from transxnet.kernels import channel_major, composed
 from transxnet.kernels.composed import Operators
-from transxnet.kernels.depthwise import depthwise
+from transxnet.kernels.depthwise import depthwise, per_sample
+from transxnet.kernels.rules import exact_on_cpu, is_small_map
+
+
+def block(module: Block, x: Tensor, position_table: Tensor) -> Tensor:
+    """`module(x, position_table)`: channel-major on small maps, channels_last otherwise."""
+    if is_small_map(x):
+        return channel_major.block(module, x, position_table)
+    return composed.block(module, x, position_table, OPERATORS)
 
 
 def depthwise_group(x: Tensor, weights: Sequence[Tensor], biases: Sequence[Tensor], *, residual: bool) -> Tensor:
     """See `composed.DepthwiseGroup`."""
+    fold = residual and exact_on_cpu(x)
+    if fold:
+        weights = [weight + _identity(weight) for weight in weights]
     shares = torch.split(x, [len(weight) for weight in weights], dim=1)
-    parts = [
-        share*weight.view(1,-1,1,1)+bias.view(1,-1,1,1) if weight.shape[-1]==1 else depthwise(share, weight, bias) if weight.shape[-1] != 3 else
-        F.conv2d(share, weight, bias, padding=weight.shape[-1] // 2, groups=len(weight))
-        for share, weight, bias in zip(shares, weights, biases, strict=True)
-    ]
+    parts = [_convolve(*each) for each in zip(shares, weights, biases, strict=True)]
     out = parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
-    return out + x if residual else out
+    return out + x if residual and not fold else out
 
 
-def per_sample(x: Tensor, kernels: Tensor, biases: Tensor) -> Tensor:
-    """See `composed.Operators`."""
-    batch, channels, height, width = x.shape
-    size = kernels.shape[-1]
-    out = depthwise(
-        x.reshape(1, batch * channels, height, width),
-        kernels.reshape(batch * channels, 1, size, size),
-        biases.flatten(),
-    )
-    return out.reshape(x.shape)
+def _convolve(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    if weight.shape[-1] == 1 and exact_on_cpu(x):  # oneDNN leaves this one to a loop over the channels
+        return torch.addcmul(bias.view(1, -1, 1, 1), x, weight.view(1, -1, 1, 1))
+    return depthwise(x, weight, bias)
+
+
+def _identity(weight: Tensor) -> Tensor:
+    """The kernel [1, 1, K, K] that leaves a map as it is: one in the middle."""
+    reach = weight.shape[-1] // 2
+    return F.pad(weight.new_ones(1, 1, 1, 1), (reach, reach, reach, reach))
 
 
 def pointwise(conv: nn.Conv2d, x: Tensor) -> Tensor:

@@ -1,0 +1,68 @@
+"""Where each rewrite of a block pays: rules by device, precision and shape, with what was measured.
+
+All times: training, float32, one thread of a 2-core AVX-512 CPU (EPYC, Zen 4), torch 2.15. A GPU keeps plain
+convolutions: nothing was measured there.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+# A whole block, forward and backward, ms: the plain graph / channels_last rewrite / channel-major products.
+#
+# | map   | batch 8, 48 channels | batch 8, 224 channels | batch 64, 48 channels | batch 64, 224 channels |
+# |-------|----------------------|-----------------------|-----------------------|------------------------|
+# | 1 x 1 |  8.4 / 10.1 /  4.6   | 24.1 / 29.3 /  7.0    | 23.4 / 52.1 /  5.7    |  76.3 / 217.6 /   9.5  |
+# | 2 x 2 |  9.1 /  5.7 /  5.2   | 34.4 / 10.9 /  8.3    | 28.5 / 15.0 /  8.0    | 103.0 /  53.2 /  21.9  |
+# | 4 x 4 |  9.2 /  5.9 /  6.0   | 31.4 / 13.0 / 13.8    | 27.0 / 14.2 / 11.5    | 112.6 /  65.8 /  55.5  |
+# | 5 x 5 | 10.5 /  6.6 /  7.3   | 38.9 / 16.3 / 19.0    | 34.9 / 17.4 / 15.2    | 163.5 /  94.7 /  87.5  |
+# | 7 x 7 | 12.4 /  7.7 / 10.0   | 51.9 / 26.5 / 46.1    | 49.0 / 26.3 / 25.7    | 269.9 / 179.9 / 176.8  |
+# | 8 x 8 | 13.6 /  8.6 / 12.7   | 58.0 / 31.1 / 53.3    | 58.2 / 33.6 / 34.6    | 330.8 / 235.1 / 243.8  |
+#
+# Building the products' matrices costs the same for every batch, so that a larger batch affords larger ones.
+ALWAYS_SMALL_PIXELS = 16
+
+# Gradient of a depthwise convolution's weights, us: oneDNN's own / as a convolution with the map as kernel.
+#
+# | map, channels_last   |      3 x 3 |       5 x 5 |        7 x 7 |
+# |----------------------|------------|-------------|--------------|
+# | [8, 24, 28, 28]      |  116 / 293 |  1096 / 349 |  1900 / 420  |
+# | [8, 24, 56, 56]      |            |             |  8330 / 1569 |
+# | [8, 112, 14, 14]     |   98 /     |             |  2175 / 459  |
+# | [64, 24, 8, 8]       |   80 /     |      - /236 |  1281 / 313  |
+SLOW_WEIGHT_GRADIENT_KERNEL = 5
+
+# One accumulator runs over the whole map there: on [2, 24, 112, 112] its rounding error passed 3 times oneDNN's.
+LARGEST_MAP_AS_KERNEL = 64
+
+
+def exact_on_cpu(x: Tensor) -> bool:
+    """Whether `x` is computed on a CPU in the full precision of float32 or float64, and not recorded for elsewhere.
+
+    Only then may an identity be folded into a kernel (in a short format it would swallow the kernel), and only there
+    the rules below were measured. A recorded graph keeps convolutions, which are not tied to a map's size.
+    """
+    return (
+        x.device.type == "cpu"
+        and x.dtype in (torch.float32, torch.float64)
+        and not torch.is_autocast_enabled("cpu")
+        and torch.get_float32_matmul_precision() == "highest"
+        and not torch.compiler.is_compiling()
+        and torch._C._get_tracing_state() is None
+    )
+
+
+def is_small_map(x: Tensor) -> bool:
+    """Whether a block of the map `x` [B, C, H, W] is best computed channel-major."""
+    pixels = x.shape[-2] * x.shape[-1]
+    return exact_on_cpu(x) and (pixels <= ALWAYS_SMALL_PIXELS or pixels < x.shape[0])
+
+
+def is_map_the_better_kernel(x: Tensor, weight: Tensor) -> bool:
+    """Whether the gradient of depthwise `weight` [C, 1, kh, kw] is best computed with the map `x` as kernel."""
+    return (
+        exact_on_cpu(x)
+        and max(weight.shape[-2:]) >= SLOW_WEIGHT_GRADIENT_KERNEL
+        and max(x.shape[-2:]) <= LARGEST_MAP_AS_KERNEL
+    )
