@@ -50,7 +50,7 @@ def check_name(name: str) -> str:
 
 def implementation(name: str, block: Block, x: Tensor) -> BlockFunction:
     """How to compute `block` of `x`."""
-    if name == "reference" or torch.onnx.is_in_onnx_export() or not _is_as_built(block):
+    if name == "reference" or not _is_as_built(block):
         return _reference
     if name in (AUTO, "native") and not torch.compiler.is_compiling() and native.fits(block, x):
         return native.block

@@ -54,7 +54,9 @@ def build(folder: Path | None = None, sanitize: str | None = None) -> Path:
     extra = (f"-fsanitize={sanitize}", "-g", "-fno-omit-frame-pointer") if sanitize else ()
     with tempfile.TemporaryDirectory(dir=target.parent) as scratch, ThreadPoolExecutor(os.cpu_count()) as pool:
         jobs = [
-            pool.submit(_run, [compiler, *_FLAGS, *extra, *flags, "-c", str(SOURCES / source), "-o", f"{scratch}/{name}.o"])
+            pool.submit(
+                _run, [compiler, *_FLAGS, *extra, *flags, "-c", str(SOURCES / source), "-o", f"{scratch}/{name}.o"]
+            )
             for name, source, flags in _units()
         ]
         for job in jobs:
@@ -98,7 +100,9 @@ def _link_flags() -> tuple[str, ...]:
 def _run(command: list[str]) -> None:
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
-        lines = [line for line in done.stderr.splitlines() if "error" in line] or done.stderr.splitlines() or ["no output"]
+        lines = (
+            [line for line in done.stderr.splitlines() if "error" in line] or done.stderr.splitlines() or ["no output"]
+        )
         raise ValueError(f"the native kernels must compile, got from {Path(command[0]).name}: {lines[0]}")
 
 

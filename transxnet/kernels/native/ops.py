@@ -61,7 +61,9 @@ class _Block(torch.autograd.Function):
     @once_differentiable  # type: ignore[untyped-decorator]
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         saved, params = ctx.saved_tensors[: ctx.count], ctx.saved_tensors[ctx.count :]
-        dx, dtable, *grads = torch.ops.transxnet.block_backward(grad, saved, params, ctx.config, ctx.training, *ctx.drops)
+        dx, dtable, *grads = torch.ops.transxnet.block_backward(
+            grad, saved, params, ctx.config, ctx.training, *ctx.drops
+        )
         return (dx, dtable, None, None, None, *grads)
 
 

@@ -40,15 +40,16 @@ template <typename T>
 Tensor add_branch(const Layout& l, const Tensor& x, const Tensor& self, const Tensor& branch, const BatchNorm<T>& norm,
                   const Tensor& weight, const Tensor& bias, const Tensor& drop) {
   Tensor out = at::empty_like(x);
-  for_parts(l.grid.batch, [&](int64_t, int64_t first, int64_t last) {
+  for_parts(l.grid, [&](int64_t, int64_t first, int64_t last) {
     std::vector<T> a(l.channels), b(l.channels), c(l.channels);
+    const T *w = ptr<T>(weight), *offset = ptr<T>(bias), of_self = self.defined() ? T(1) : T(0);
     for (int64_t sample = first; sample < last; ++sample) {
       const T factor = factor_of<T>(drop, sample);
       for (int64_t i = 0; i < l.channels; ++i) {
-        const T scale = factor * ptr<T>(weight)[i];
-        a[i] = self.defined() ? scale : T(0);
+        const T scale = factor * w[i];
+        a[i] = of_self * scale;
         b[i] = scale * norm.scale[i];
-        c[i] = scale * norm.shift[i] + factor * ptr<T>(bias)[i];
+        c[i] = scale * norm.shift[i] + factor * offset[i];
       }
       const int64_t at = sample * l.grid.pixels() * l.channels;
       kernels<T>().combine(l.grid.pixels(), l.channels, ptr<T>(x) + at, ptr<T>(self.defined() ? self : branch) + at,
@@ -71,9 +72,9 @@ BranchGradient<T> branch_backward(const Layout& l, const Tensor& dout, const Ten
                                   const Tensor& drop) {
   const auto& k = kernels<T>();
   const int64_t channels = l.channels, stretch = l.grid.pixels() * channels;
-  Tensor sums = at::zeros({parts_of(l.grid.batch), 4, channels}, dout.options());
+  Tensor sums = at::zeros({parts_of(l.grid), 4, channels}, dout.options());
   const std::vector<T> origin(channels, 0);
-  for_parts(l.grid.batch, [&](int64_t part, int64_t first, int64_t last) {
+  for_parts(l.grid, [&](int64_t part, int64_t first, int64_t last) {
     T* to = ptr<T>(sums) + part * 4 * channels;
     for (int64_t b = first; b < last; ++b) {
       const T factor = factor_of<T>(drop, b);
@@ -89,21 +90,24 @@ BranchGradient<T> branch_backward(const Layout& l, const Tensor& dout, const Ten
   BranchGradient<T> g{at::empty_like(branch), at::empty({channels}, dout.options()), {}, {},
                       at::empty({channels}, dout.options()), at::empty({channels}, dout.options())};
   std::vector<T> scaled(channels), scaled_x(channels);
+  const T *w = ptr<T>(weight), *offset = ptr<T>(norm_bias);
+  T *dweight = ptr<T>(g.dweight), *dbias = ptr<T>(g.dbias), *columns = ptr<T>(g.sum_d);
   for (int64_t i = 0; i < channels; ++i) {
-    ptr<T>(g.dbias)[i] = sum_d[i];
-    ptr<T>(g.dweight)[i] = norm.scale[i] * sum_dx[i] + ptr<T>(norm_bias)[i] * sum_d[i] + sum_self[i];
-    scaled[i] = ptr<T>(weight)[i] * sum_d[i];
-    scaled_x[i] = ptr<T>(weight)[i] * sum_dx[i];
+    dbias[i] = sum_d[i];
+    dweight[i] = norm.scale[i] * sum_dx[i] + offset[i] * sum_d[i] + sum_self[i];
+    scaled[i] = w[i] * sum_d[i];
+    scaled_x[i] = w[i] * sum_dx[i];
   }
   const Slope<T> slope = norm.slope(scaled.data(), scaled_x.data());
   g.dnorm_weight = slope.dweight;
   g.dnorm_bias = slope.dbias;
   // Behind a norm by a batch's own moments a gradient sums to zero over the batch.
-  for (int64_t i = 0; i < channels; ++i) ptr<T>(g.sum_d)[i] = norm.training ? T(0) : slope.a[i] * scaled[i];
-  for_parts(l.grid.batch, [&](int64_t, int64_t first, int64_t last) {
+  for (int64_t i = 0; i < channels; ++i) columns[i] = norm.training ? T(0) : slope.a[i] * scaled[i];
+  for_parts(l.grid, [&](int64_t, int64_t first, int64_t last) {
     std::vector<T> a(channels);
     for (int64_t b = first; b < last; ++b) {
-      for (int64_t i = 0; i < channels; ++i) a[i] = slope.a[i] * factor_of<T>(drop, b) * ptr<T>(weight)[i];
+      const T factor = factor_of<T>(drop, b);
+      for (int64_t i = 0; i < channels; ++i) a[i] = slope.a[i] * factor * w[i];
       k.combine(l.grid.pixels(), channels, nullptr, ptr<T>(dout) + b * stretch, ptr<T>(branch) + b * stretch, a.data(),
                 slope.b.data(), slope.c.data(), ptr<T>(g.d) + b * stretch, channels);
     }
@@ -120,7 +124,7 @@ std::vector<Tensor> forward(const Tensor& map, const Tensor& table, const Params
                      l.channels};
   const Depthwise<T> dpe = dpe_layer<T>(l, p);
   const std::vector<T> taps = dpe.packed(false);
-  for_parts(l.grid.batch, [&](int64_t, int64_t first, int64_t last) {
+  for_parts(l.grid, [&](int64_t, int64_t first, int64_t last) {
     std::vector<T> scratch = dpe.scratch();
     for (int64_t b = first; b < last; ++b) {
       const int64_t at = b * l.grid.pixels() * l.channels;
@@ -137,7 +141,7 @@ std::vector<Tensor> forward(const Tensor& map, const Tensor& table, const Params
 
   GroupNorm<T> norm2{p[kNorm2Weight], p[kNorm2Bias], tape.keep(at::empty({l.grid.batch, 2}, x.options())), l.grid,
                      l.channels};
-  for_samples(l.grid.batch, [&](int64_t b) {
+  for_samples(l.grid, [&](int64_t b) {
     const int64_t at = b * l.grid.pixels() * l.channels;
     norm2.observe(b, ptr<T>(middle) + at, settings.eps);
     norm2.apply(b, ptr<T>(middle) + at, ptr<T>(normal) + at);
@@ -179,10 +183,12 @@ std::vector<Tensor> backward(const Tensor& grad, const std::vector<Tensor>& save
   keep(first, kScale1Weight, kSteNorm3Weight);
   const Tensor dmixed = ste_backward<T>(l, mixed, first.d, first.sum_d, ste, p, grads);
   const std::vector<T> nothing(l.channels, 0);
-  for_parts(l.grid.batch, [&](int64_t, int64_t begin, int64_t end) {
+  for_parts(l.grid, [&](int64_t, int64_t begin, int64_t end) {
     std::vector<T> scale(l.channels);
+    const T* weight = ptr<T>(p[kScale1Weight]);
     for (int64_t b = begin; b < end; ++b) {
-      for (int64_t i = 0; i < l.channels; ++i) scale[i] = factor_of<T>(drop1, b) * ptr<T>(p[kScale1Weight])[i];
+      const T factor = factor_of<T>(drop1, b);
+      for (int64_t i = 0; i < l.channels; ++i) scale[i] = factor * weight[i];
       const int64_t at = b * l.grid.pixels() * l.channels;
       kernels<T>().affine(l.grid.pixels(), l.channels, ptr<T>(dmiddle) + at, l.channels, scale.data(), nothing.data(),
                           true, ptr<T>(dmixed) + at, l.channels);

@@ -27,14 +27,14 @@ std::pair<Tensor, BatchNorm<T>> ffn_forward(const Layout& l, const Tensor& x, co
   const Tensor wide = tape.keep(product(x, matrix(p[kWidenWeight])));
   const int64_t hidden = wide.size(1), pixels = l.grid.pixels();
   const Tensor active1 = tape.keep(at::empty_like(wide));
-  for_samples(l.grid.batch, [&](int64_t b) {
-    k.gelu(pixels, hidden, ptr<T>(wide) + b * pixels * hidden, nullptr, nullptr, ptr<T>(active1) + b * pixels * hidden);
+  for_stretches(l.grid, [&](int64_t row, int64_t rows) {
+    k.gelu(rows, hidden, ptr<T>(wide) + row * hidden, nullptr, nullptr, ptr<T>(active1) + row * hidden);
   });
   const auto norm1 = batch_norm<T>(active1, p.norm(kFfnNorm1Weight, kFfnNorm1), settings, tape);
   const Tensor scaled = tape.keep(at::empty_like(wide)), active2 = tape.keep(at::empty_like(wide));
   const Depthwise<T> layer = scales_layer<T>(l, p);
   const std::vector<T> taps = layer.packed(false);
-  for_parts(l.grid.batch, [&](int64_t, int64_t first, int64_t last) {
+  for_parts(l.grid, [&](int64_t, int64_t first, int64_t last) {
     std::vector<T> scratch = layer.scratch();
     for (int64_t b = first; b < last; ++b) {
       const int64_t at = b * pixels * hidden;
@@ -76,13 +76,13 @@ Tensor ffn_backward(const Layout& l, const Tensor& x, const Tensor& d, const Ten
   grads[kFfnNorm2Weight] = last.norm.dweight;
   grads[kFfnNorm2Bias] = last.norm.dbias;
   const Tensor step = last.e;
-  for_samples(l.grid.batch, [&](int64_t b) {
-    const int64_t at = b * pixels * hidden;
-    k.gelu_backward(pixels, hidden, ptr<T>(saved.scaled) + at, nullptr, nullptr, ptr<T>(step) + at,
+  for_stretches(l.grid, [&](int64_t row, int64_t rows) {
+    const int64_t at = row * hidden;
+    k.gelu_backward(rows, hidden, ptr<T>(saved.scaled) + at, nullptr, nullptr, ptr<T>(step) + at,
                     ptr<T>(saved.active2) + at, last.norm.a.data(), last.norm.b.data(), last.norm.c.data(),
                     ptr<T>(step) + at, nullptr);
   });
-  const Tensor inner = at::empty_like(step), sums = at::zeros({parts_of(l.grid.batch), 2, hidden}, step.options());
+  const Tensor inner = at::empty_like(step), sums = at::zeros({parts_of(l.grid), 2, hidden}, step.options());
   const auto scales = scales_layer<T>(l, p).backward(
       ptr<T>(saved.active1), hidden, saved.norm1.scale.data(), saved.norm1.shift.data(), ptr<T>(step), hidden, true,
       ptr<T>(inner), hidden, [&](int64_t part, int64_t b) {
@@ -96,9 +96,9 @@ Tensor ffn_backward(const Layout& l, const Tensor& x, const Tensor& d, const Ten
   const Slope<T> slope = saved.norm1.slope(ptr<T>(all), ptr<T>(all) + hidden);
   grads[kFfnNorm1Weight] = slope.dweight;
   grads[kFfnNorm1Bias] = slope.dbias;
-  for_samples(l.grid.batch, [&](int64_t b) {
-    const int64_t at = b * pixels * hidden;
-    k.gelu_backward(pixels, hidden, ptr<T>(saved.wide) + at, nullptr, nullptr, ptr<T>(inner) + at,
+  for_stretches(l.grid, [&](int64_t row, int64_t rows) {
+    const int64_t at = row * hidden;
+    k.gelu_backward(rows, hidden, ptr<T>(saved.wide) + at, nullptr, nullptr, ptr<T>(inner) + at,
                     ptr<T>(saved.active1) + at, slope.a.data(), slope.b.data(), slope.c.data(), ptr<T>(inner) + at,
                     nullptr);
   });

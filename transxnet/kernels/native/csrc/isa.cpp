@@ -12,10 +12,26 @@ namespace ISA {
 template <typename T>
 const native::Kernels<T>& table() {
   static const native::Kernels<T> kernels = {
-      TEXT(ISA),      scratch_size<T>,       pack<T>,      packed_size<T>, depthwise<T>,
-      depthwise_backward<T>, reduce<T>,      reduce_backward<T>, affine<T>, gelu_rows<T>,
-      gelu_backward<T>, moments<T>,          sums<T>,      combine<T>,     pool<T>,
-      pool_backward<T>, mix<T>,              mix_backward<T>,
+      TEXT(ISA),
+      scratch_size<T>,
+      pack<T>,
+      packed_size<T>,
+      depthwise<T>,
+      depthwise_backward<T>,
+      reduce<T>,
+      reduce_backward<T>,
+      affine<T>,
+      gelu_rows<T>,
+      gelu_backward<T>,
+      moments<T>,
+      sums<T>,
+      combine<T>,
+      pool<T>,
+      pool_backward<T>,
+      softmax<T>,
+      softmax_backward<T>,
+      mix<T>,
+      mix_backward<T>,
   };
   return kernels;
 }

@@ -18,6 +18,23 @@ struct Reduction {
   int64_t height, width, channels, kernel, stride, padding, out_height, out_width;
 };
 
+/// The pixels, in one direction, of a cell of adaptive pooling: from `first` up to `last` - 1.
+struct Span {
+  int64_t first, last;
+};
+
+/// The cells that a map is pooled to: each of `rows` with each of `columns`, in that order.
+struct Cells {
+  const Span *rows, *columns;
+  int64_t row_count, column_count;
+};
+
+/// Taps that can meet the map: the place of each in K * K, and the pooled cell that votes on it.
+struct TapList {
+  int64_t count;
+  const int64_t *place, *cell;
+};
+
 /// Where a kernel's taps stand: w[c * channel_step + tap * tap_step].
 template <typename T>
 struct Taps {
@@ -68,16 +85,19 @@ struct Kernels {
   void (*combine)(int64_t rows, int64_t channels, const T* res, const T* d, const T* x, const T* a, const T* b,
                   const T* c, T* out, int64_t ldo);
 
-  /// Pool a map to k x k cells, adaptively, and to its mean [C].
-  void (*pool)(Window window, const T* x, int64_t ldx, T* cells, T* mean);
+  /// Pool a map to cells [rows * columns, C] and to its mean [C].
+  void (*pool)(Window window, Cells cells, const T* x, int64_t ldx, T* pooled, T* mean);
   /// Adds to dx.
-  void (*pool_backward)(Window window, const T* dcells, const T* dmean, T* dx, int64_t ldd);
+  void (*pool_backward)(Window window, Cells cells, const T* dpooled, const T* dmean, T* dx, int64_t ldd);
 
-  /// Softmax over G of logits [G, C] in place, and out[c] = sum over g of it times bank[g * bank_step + c].
-  void (*mix)(int64_t groups, int64_t channels, T* logits, const T* bank, int64_t bank_step, T* out);
-  /// dlogits from the shares that `mix` left and dout; adds to dbank.
-  void (*mix_backward)(int64_t groups, int64_t channels, const T* shares, const T* dout, const T* bank,
-                       int64_t bank_step, T* dlogits, T* dbank);
+  /// Softmax over G of each row [G, C] in place, and its backward pass from dshares to dlogits in place.
+  void (*softmax)(int64_t rows, int64_t groups, int64_t channels, T* logits);
+  void (*softmax_backward)(int64_t rows, int64_t groups, int64_t channels, const T* shares, T* dshares);
+  /// out[place] = sum over g of shares[cell][g] * bank[g][place], each of C channels; bank_step is from g to the next.
+  void (*mix)(TapList taps, int64_t groups, int64_t channels, const T* shares, const T* bank, int64_t bank_step, T* out);
+  /// Adds to dshares and dbank.
+  void (*mix_backward)(TapList taps, int64_t groups, int64_t channels, const T* shares, const T* dout, const T* bank,
+                       int64_t bank_step, T* dshares, T* dbank);
 };
 
 /// The table of the best instruction set that this machine has.

@@ -10,15 +10,16 @@ template <typename T>
 Tensor folded_product(const Tensor& x, const BatchNorm<T>& norm, const Tensor& w, const Tensor& bias = {}) {
   const int64_t outputs = w.size(0), inputs = w.size(1);
   Tensor scaled = at::empty_like(w), offset = at::empty({outputs}, w.options());
+  const T *scale = norm.scale.data(), *shift = norm.shift.data();
   for (int64_t o = 0; o < outputs; ++o) {
     const T* from = ptr<T>(w) + o * inputs;
-    T* to = ptr<T>(scaled) + o * inputs;
-    double sum = bias.defined() ? ptr<T>(bias)[o] : 0;
+    T *to = ptr<T>(scaled) + o * inputs, sum = 0;
+#pragma omp simd reduction(+ : sum)
     for (int64_t i = 0; i < inputs; ++i) {
-      to[i] = from[i] * norm.scale[i];
-      sum += from[i] * norm.shift[i];
+      to[i] = from[i] * scale[i];
+      sum += from[i] * shift[i];
     }
-    ptr<T>(offset)[o] = static_cast<T>(sum);
+    ptr<T>(offset)[o] = sum + (bias.defined() ? ptr<T>(bias)[o] : T(0));
   }
   return product(x, scaled, offset);
 }
@@ -37,18 +38,19 @@ FoldedGradient<T> folded_backward(const Tensor& dz, const T* sum_dz, const Tenso
                                   const Tensor& w) {
   const int64_t outputs = w.size(0), inputs = w.size(1);
   Tensor dw = at::mm(dz.t(), x);
-  std::vector<double> sum_d(inputs, 0), sum_dx(inputs, 0);
+  std::vector<T> sum_d(inputs, 0), sum_dx(inputs, 0);
+  const T *mean = norm.mean(), *scale = norm.scale.data(), *shift = norm.shift.data();
   for (int64_t o = 0; o < outputs; ++o) {
-    const T* weight = ptr<T>(w) + o * inputs;
-    T* to = ptr<T>(dw) + o * inputs;
+    const T *weight = ptr<T>(w) + o * inputs, dz_o = sum_dz[o];
+    T *to = ptr<T>(dw) + o * inputs, *d = sum_d.data(), *dx = sum_dx.data();
+#pragma GCC ivdep
     for (int64_t i = 0; i < inputs; ++i) {
-      sum_d[i] += static_cast<double>(weight[i]) * sum_dz[o];
-      sum_dx[i] += static_cast<double>(weight[i]) * (to[i] - norm.mean()[i] * sum_dz[o]);
-      to[i] = to[i] * norm.scale[i] + norm.shift[i] * sum_dz[o];
+      d[i] += weight[i] * dz_o;
+      dx[i] += weight[i] * (to[i] - mean[i] * dz_o);
+      to[i] = to[i] * scale[i] + shift[i] * dz_o;
     }
   }
-  const std::vector<T> d(sum_d.begin(), sum_d.end()), dx(sum_dx.begin(), sum_dx.end());
-  return {dw, at::mm(dz, w), norm.slope(d.data(), dx.data())};
+  return {dw, at::mm(dz, w), norm.slope(sum_d.data(), sum_dx.data())};
 }
 
 /// One share of the channels of a depthwise layer.
@@ -106,10 +108,10 @@ struct Depthwise {
     std::vector<Tensor> dw, db, gradients;
     for (const Share& share : shares) {
       const auto options = share.weight.options();
-      dw.push_back(at::zeros({parts_of(grid.batch), share.kernel * share.kernel, share.channels}, options));
-      db.push_back(at::zeros({parts_of(grid.batch), share.channels}, options));
+      dw.push_back(at::zeros({parts_of(grid), share.kernel * share.kernel, share.channels}, options));
+      db.push_back(at::zeros({parts_of(grid), share.channels}, options));
     }
-    for_parts(grid.batch, [&](int64_t part, int64_t first, int64_t last) {
+    for_parts(grid, [&](int64_t part, int64_t first, int64_t last) {
       std::vector<T> space = scratch();
       for (int64_t sample = first; sample < last; ++sample) {
         const int64_t at = sample * grid.pixels();

@@ -36,24 +36,38 @@ struct Tape {
   Tensor read() { return tensors.at(next++); }
 };
 
-/// Samples are split into at most so many parts, whatever the number of threads: sums repeat bit for bit.
-constexpr int64_t kParts = 16;
+/// A map is split into at most so many parts, by its size alone: sums repeat bit for bit whatever the threads.
+constexpr int64_t kParts = 16, kRowsOfPart = 1024;
 
-inline int64_t parts_of(int64_t batch) { return std::min(batch, kParts); }
+inline int64_t parts_of(const Grid& grid) {
+  return std::min(grid.batch, std::clamp<int64_t>(grid.rows() / kRowsOfPart, 1, kParts));
+}
 
 /// body(part, first sample, last sample) for each part, on torch's threads.
 template <typename Body>
-void for_parts(int64_t batch, Body&& body) {
-  const int64_t parts = parts_of(batch);
+void for_parts(const Grid& grid, Body&& body) {
+  const int64_t parts = parts_of(grid), batch = grid.batch;
   at::parallel_for(0, parts, 1, [&](int64_t begin, int64_t end) {
     for (int64_t part = begin; part < end; ++part) body(part, batch * part / parts, batch * (part + 1) / parts);
   });
 }
 
+/// body(sample) for each sample.
 template <typename Body>
-void for_samples(int64_t batch, Body&& body) {
-  for_parts(batch, [&](int64_t, int64_t first, int64_t last) {
+void for_samples(const Grid& grid, Body&& body) {
+  for_parts(grid, [&](int64_t, int64_t first, int64_t last) {
     for (int64_t sample = first; sample < last; ++sample) body(sample);
+  });
+}
+
+/// body(first row, rows) for stretches of whole samples that are long enough for a loop and short enough for the cache.
+template <typename Body>
+void for_stretches(const Grid& grid, Body&& body) {
+  constexpr int64_t kRows = 64;
+  const int64_t samples = std::max<int64_t>(1, kRows / grid.pixels());
+  for_parts(grid, [&](int64_t, int64_t first, int64_t last) {
+    for (int64_t sample = first; sample < last; sample += samples)
+      body(sample * grid.pixels(), std::min(samples, last - sample) * grid.pixels());
   });
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cmath>
+#include <numeric>
 
 #include "map.h"
 
@@ -36,10 +37,10 @@ struct BatchNorm {
 
   BatchNorm(const Tensor& saved, const Tensor& weight, const Tensor& bias, bool training, int64_t rows)
       : saved(saved), scale(saved.size(1)), shift(saved.size(1)), weight(weight), training(training), rows(rows) {
-    const T *w = ptr<T>(weight), *b = ptr<T>(bias);
+    const T *w = ptr<T>(weight), *b = ptr<T>(bias), *middle = mean(), *inv = inverse();
     for (size_t c = 0; c < scale.size(); ++c) {
-      scale[c] = w[c] * inverse()[c];
-      shift[c] = b[c] - mean()[c] * scale[c];
+      scale[c] = w[c] * inv[c];
+      shift[c] = b[c] - middle[c] * scale[c];
     }
   }
 
@@ -48,13 +49,14 @@ struct BatchNorm {
     const size_t channels = scale.size();
     Slope<T> s{std::vector<T>(channels), std::vector<T>(channels), std::vector<T>(channels),
                at::empty_like(weight), at::empty_like(weight)};
+    const T *middle = mean(), *inv = inverse(), share = training ? T(1) / static_cast<T>(rows) : T(0);
+    T *dweight = ptr<T>(s.dweight), *dbias = ptr<T>(s.dbias);
     for (size_t c = 0; c < channels; ++c) {
-      const T dweight = sum_dx[c] * inverse()[c];
-      ptr<T>(s.dweight)[c] = dweight;
-      ptr<T>(s.dbias)[c] = sum_d[c];
+      dweight[c] = sum_dx[c] * inv[c];
+      dbias[c] = sum_d[c];
       s.a[c] = scale[c];
-      s.b[c] = training ? -scale[c] * inverse()[c] * dweight / static_cast<T>(rows) : T(0);
-      s.c[c] = training ? -scale[c] * sum_d[c] / static_cast<T>(rows) - s.b[c] * mean()[c] : T(0);
+      s.b[c] = -scale[c] * inv[c] * dweight[c] * share;
+      s.c[c] = -scale[c] * sum_d[c] * share - s.b[c] * middle[c];
     }
     return s;
   }
@@ -84,15 +86,42 @@ void batch_moments(const Tensor& x, std::vector<double>& mean, std::vector<doubl
   for (double& value : variance) value /= rows;
 }
 
-/// Normalise x [rows, C] by its own moments in training, which move the running ones, otherwise by the running ones.
+/// The same where row i counts times[i % times.size()] times.
 template <typename T>
-BatchNorm<T> batch_norm(const Tensor& x, const NormParams& params, const Settings& settings, Tape& tape) {
-  const int64_t rows = x.size(0), channels = x.size(1);
+void weighted_moments(const Tensor& x, const std::vector<int64_t>& times, std::vector<double>& mean,
+                      std::vector<double>& variance) {
+  const int64_t rows = x.size(0), channels = x.size(1), period = times.size();
+  const T* from = ptr<T>(x);
+  double count = 0;
+  mean.assign(channels, 0);
+  variance.assign(channels, 0);
+  for (int64_t i = 0; i < rows; ++i, from += channels) {  // Welford's update
+    const double weight = times[i % period];
+    count += weight;
+    for (int64_t c = 0; c < channels; ++c) {
+      const double distance = from[c] - mean[c];
+      mean[c] += distance * weight / count;
+      variance[c] += weight * distance * (from[c] - mean[c]);
+    }
+  }
+  for (double& value : variance) value /= count;
+}
+
+/// Normalise x [rows, C] by its own moments in training, which move the running ones, otherwise by the running ones.
+/// Row i stands for times[i % times.size()] equal rows.
+template <typename T>
+BatchNorm<T> batch_norm(const Tensor& x, const NormParams& params, const Settings& settings, Tape& tape,
+                        const std::vector<int64_t>& times = {1}) {
+  const int64_t period = times.size(), all = std::accumulate(times.begin(), times.end(), int64_t{0});
+  const int64_t rows = x.size(0) / period * all, channels = x.size(1);
   Tensor saved = at::empty({2, channels}, x.options());
   T *running_mean = ptr<T>(params.running_mean), *running_var = ptr<T>(params.running_var);
   std::vector<double> mean(running_mean, running_mean + channels), variance(running_var, running_var + channels);
   if (settings.training) {
-    batch_moments<T>(x, mean, variance);
+    if (all == period)
+      batch_moments<T>(x, mean, variance);
+    else
+      weighted_moments<T>(x, times, mean, variance);
     const double keep = 1 - settings.momentum, unbias = static_cast<double>(rows) / (rows - 1);
     for (int64_t c = 0; c < channels; ++c) {
       running_mean[c] = static_cast<T>(keep * running_mean[c] + settings.momentum * mean[c]);
@@ -100,9 +129,10 @@ BatchNorm<T> batch_norm(const Tensor& x, const NormParams& params, const Setting
     }
     ++*params.batches.data_ptr<int64_t>();
   }
+  T* to = ptr<T>(saved);
   for (int64_t c = 0; c < channels; ++c) {
-    ptr<T>(saved)[c] = static_cast<T>(mean[c]);
-    ptr<T>(saved)[channels + c] = static_cast<T>(1 / std::sqrt(variance[c] + settings.eps));
+    to[c] = static_cast<T>(mean[c]);
+    to[channels + c] = static_cast<T>(1 / std::sqrt(variance[c] + settings.eps));
   }
   return {tape.keep(saved), params.weight, params.bias, settings.training, rows};
 }
@@ -110,9 +140,10 @@ BatchNorm<T> batch_norm(const Tensor& x, const NormParams& params, const Setting
 /// Sums for BatchNorm::slope from maps d and x [rows, C].
 template <typename T>
 Slope<T> batch_slope(const BatchNorm<T>& norm, const Tensor& d, const Tensor& x) {
-  const int64_t rows = x.size(0), channels = x.size(1);
-  Tensor sums = at::zeros({parts_of(rows), 2, channels}, x.options());
-  for_parts(rows, [&](int64_t part, int64_t first, int64_t last) {
+  const Grid grid{x.size(0), 1, 1};
+  const int64_t channels = x.size(1);
+  Tensor sums = at::zeros({parts_of(grid), 2, channels}, x.options());
+  for_parts(grid, [&](int64_t part, int64_t first, int64_t last) {
     T* to = ptr<T>(sums) + part * 2 * channels;
     kernels<T>().sums(last - first, channels, ptr<T>(d) + first * channels, channels, ptr<T>(x) + first * channels,
                       channels, norm.mean(), T(1), to, to + channels);
@@ -146,9 +177,10 @@ struct GroupNorm {
 
   void apply(int64_t sample, const T* x, T* y) const {
     std::vector<T> scale(channels), shift(channels);
+    const T *w = ptr<T>(weight), *b = ptr<T>(bias), middle = mean(sample), inv = inverse(sample);
     for (int64_t c = 0; c < channels; ++c) {
-      scale[c] = ptr<T>(weight)[c] * inverse(sample);
-      shift[c] = ptr<T>(bias)[c] - mean(sample) * scale[c];
+      scale[c] = w[c] * inv;
+      shift[c] = b[c] - middle * scale[c];
     }
     kernels<T>().affine(grid.pixels(), channels, x, channels, scale.data(), shift.data(), false, y, channels);
   }
@@ -156,7 +188,7 @@ struct GroupNorm {
   /// The whole map, normalised.
   Tensor apply(const Tensor& x) const {
     Tensor y = at::empty_like(x);
-    for_samples(grid.batch, [&](int64_t b) {
+    for_samples(grid, [&](int64_t b) {
       const int64_t at = b * grid.pixels() * channels;
       apply(b, ptr<T>(x) + at, ptr<T>(y) + at);
     });
@@ -165,11 +197,12 @@ struct GroupNorm {
 
   /// res + the gradient of x; dweight and dbias receive those of the parameters.
   Tensor backward(const Tensor& res, const Tensor& d, const Tensor& x, Tensor& dweight, Tensor& dbias) const {
-    Tensor dx = at::empty_like(x), sums = at::zeros({parts_of(grid.batch), 2, channels}, x.options());
+    Tensor dx = at::empty_like(x), sums = at::zeros({parts_of(grid), 2, channels}, x.options());
     const double count = static_cast<double>(channels) * grid.pixels();
-    for_parts(grid.batch, [&](int64_t part, int64_t first, int64_t last) {
+    for_parts(grid, [&](int64_t part, int64_t first, int64_t last) {
       std::vector<T> center(channels), own(2 * channels), a(channels), b(channels), c(channels);
       T* to = ptr<T>(sums) + part * 2 * channels;
+      const T* w = ptr<T>(weight);
       for (int64_t sample = first; sample < last; ++sample) {
         const int64_t at = sample * grid.pixels() * channels;
         const T middle = mean(sample), scale = inverse(sample);
@@ -179,14 +212,14 @@ struct GroupNorm {
                           T(1), own.data(), own.data() + channels);
         double sum_d = 0, sum_dx = 0;
         for (int64_t i = 0; i < channels; ++i) {
-          sum_d += ptr<T>(weight)[i] * own[i];
-          sum_dx += ptr<T>(weight)[i] * own[channels + i] * scale;
+          sum_d += w[i] * own[i];
+          sum_dx += w[i] * own[channels + i] * scale;
           to[i] += own[channels + i] * scale;
           to[channels + i] += own[i];
         }
         const T slope = static_cast<T>(-scale * scale * sum_dx / count);
         for (int64_t i = 0; i < channels; ++i) {
-          a[i] = ptr<T>(weight)[i] * scale;
+          a[i] = w[i] * scale;
           b[i] = slope;
           c[i] = static_cast<T>(-scale * sum_d / count - slope * middle);
         }

@@ -30,7 +30,7 @@ Reduced reduce_forward(const Layout& l, const T* far, const Tensor& like, const 
   const int64_t channels = l.global();
   const Tensor taps = taps_first(p[kTail + kSpatial]);
   Tensor spatial = tape.keep(at::empty({grid.rows(), channels}, like.options()));
-  for_samples(grid.batch, [&](int64_t b) {
+  for_samples(grid, [&](int64_t b) {
     k.reduce(shape, far + b * l.grid.pixels() * l.channels, l.channels, ptr<T>(taps),
              ptr<T>(spatial) + b * grid.pixels() * channels);
   });
@@ -68,8 +68,8 @@ void reduce_backward(const Layout& l, const T* far, const Tensor& d, const Param
   k.combine(rows, channels, nullptr, ptr<T>(step), ptr<T>(spatial), slope1.a.data(), slope1.b.data(), slope1.c.data(),
             ptr<T>(step), channels);
   const Tensor taps = taps_first(p[kTail + kSpatial]);
-  Tensor dtaps = at::zeros({parts_of(l.grid.batch), taps.size(0), channels}, d.options());
-  for_parts(l.grid.batch, [&](int64_t part, int64_t first, int64_t last) {
+  Tensor dtaps = at::zeros({parts_of(l.grid), taps.size(0), channels}, d.options());
+  for_parts(l.grid, [&](int64_t part, int64_t first, int64_t last) {
     for (int64_t b = first; b < last; ++b) {
       const int64_t at = b * l.grid.pixels() * l.channels;
       k.reduce_backward(shape, far + at, l.channels, ptr<T>(taps), ptr<T>(step) + b * pixels * channels, dx + at,
@@ -103,7 +103,7 @@ void osra_forward(const Layout& l, const Tensor& x, const Tensor& table, const P
   const Depthwise<T> local = local_layer<T>(l, reduced.grid, p);
   const Tensor refined = tape.keep(at::empty({reduced.grid.rows(), l.global()}, x.options()));
   const std::vector<T> taps = local.packed(false);
-  for_parts(l.grid.batch, [&](int64_t, int64_t first, int64_t last) {
+  for_parts(l.grid, [&](int64_t, int64_t first, int64_t last) {
     std::vector<T> scratch = local.scratch();
     for (int64_t b = first; b < last; ++b)
       local.forward(taps, ptr<T>(reduced.map) + b * reduced.grid.pixels() * reduced.ld, reduced.ld, nullptr, nullptr,

@@ -19,7 +19,7 @@ std::pair<Tensor, BatchNorm<T>> ste_forward(const Layout& l, const Tensor& x, co
   const Tensor spread = tape.keep(at::empty_like(x)), active1 = tape.keep(at::empty_like(x));
   const Depthwise<T> layer = spread_layer<T>(l, p);
   const std::vector<T> taps = layer.packed(false);
-  for_parts(l.grid.batch, [&](int64_t, int64_t first, int64_t last) {
+  for_parts(l.grid, [&](int64_t, int64_t first, int64_t last) {
     std::vector<T> scratch = layer.scratch();
     for (int64_t b = first; b < last; ++b) {
       const int64_t at = b * l.grid.pixels() * l.channels;
@@ -72,9 +72,9 @@ Tensor ste_backward(const Layout& l, const Tensor& x, const Tensor& d, const Ten
   grads[kSteSqueezeWeight] = first.dw.view_as(p[kSteSqueezeWeight]);
   grads[kSteNorm1Weight] = first.norm.dweight;
   grads[kSteNorm1Bias] = first.norm.dbias;
-  for_samples(l.grid.batch, [&](int64_t b) {
-    const int64_t at = b * l.grid.pixels() * l.channels;
-    k.gelu_backward(l.grid.pixels(), l.channels, ptr<T>(saved.spread) + at, nullptr, nullptr, ptr<T>(first.e) + at,
+  for_stretches(l.grid, [&](int64_t row, int64_t rows) {
+    const int64_t at = row * l.channels;
+    k.gelu_backward(rows, l.channels, ptr<T>(saved.spread) + at, nullptr, nullptr, ptr<T>(first.e) + at,
                     ptr<T>(saved.active1) + at, first.norm.a.data(), first.norm.b.data(), first.norm.c.data(),
                     ptr<T>(first.e) + at, nullptr);
   });
