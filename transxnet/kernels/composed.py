@@ -83,7 +83,7 @@ def _osra(module: OSRA, x: Tensor, position_table: Tensor, ops: Operators) -> Te
     k, v = (_split_heads(half, module.heads) for half in ops.pointwise(module.kv, reduced).chunk(2, dim=1))
     attention = q @ k.transpose(-1, -2) * module.scale + position_table  # [B, h, n, m]
     out = attention.softmax(dim=-1) @ v  # [B, h, n, d]
-    pixels: Tensor = out.permute(0, 2, 1, 3).reshape(len(x), *x.shape[-2:], -1)
+    pixels: Tensor = out.permute(0, 2, 1, 3).reshape(x.shape[0], *x.shape[-2:], -1)
     return pixels.permute(0, 3, 1, 2)
 
 

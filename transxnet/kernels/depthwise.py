@@ -23,11 +23,13 @@ def depthwise(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     if is_map_the_better_kernel(x, weight):
         out: Tensor = _Depthwise.apply(x, weight, bias)
         return out
-    return F.conv2d(x, weight, bias, padding=_padding(weight), groups=len(weight))
+    return F.conv2d(x, weight, bias, padding=_padding(weight), groups=weight.shape[0])
 
 
 def per_sample(x: Tensor, kernels: Tensor, biases: Tensor) -> Tensor:
     """[B, C, H, W] convolved with a kernel [B, C, kh, kw] and bias [B, C] of each sample and channel."""
+    if torch.compiler.is_exporting():
+        return _by_patches(x, kernels) + biases[..., None, None]
     batch, channels, height, width = x.shape
     # Folded into the channels, the batch needs no copy of its own layout: pixels stay outermost.
     folded = x.permute(2, 3, 0, 1).reshape(1, height, width, batch * channels).permute(0, 3, 1, 2)
@@ -36,10 +38,18 @@ def per_sample(x: Tensor, kernels: Tensor, biases: Tensor) -> Tensor:
     return out.permute(2, 3, 0, 1).contiguous(memory_format=torch.channels_last)
 
 
+def _by_patches(x: Tensor, kernels: Tensor) -> Tensor:
+    # Slow and large, but the batch is no part of the number of groups: an exported network takes any.
+    channels, height, width = x.shape[1:]
+    size = kernels.shape[-1]
+    patches = F.unfold(x, size, padding=size // 2).view(-1, channels, size * size, height * width)
+    return (patches * kernels.flatten(2).unsqueeze(3)).sum(dim=2).view(-1, channels, height, width)
+
+
 class _Depthwise(torch.autograd.Function):
     @staticmethod
     def forward(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        return F.conv2d(x, weight, bias, padding=_padding(weight), groups=len(weight))
+        return F.conv2d(x, weight, bias, padding=_padding(weight), groups=weight.shape[0])
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
@@ -51,7 +61,7 @@ class _Depthwise(torch.autograd.Function):
         needs_x, needs_weight, needs_bias = ctx.needs_input_grad
         flipped = weight.flip(2, 3)
         return (
-            F.conv2d(grad, flipped, padding=_padding(weight), groups=len(weight)) if needs_x else None,
+            F.conv2d(grad, flipped, padding=_padding(weight), groups=weight.shape[0]) if needs_x else None,
             _weight_gradient(x, grad, _padding(weight)) if needs_weight else None,
             grad.sum((0, 2, 3)) if needs_bias else None,
         )

@@ -27,14 +27,14 @@ def depthwise_group(x: Tensor, weights: Sequence[Tensor], biases: Sequence[Tenso
     fold = residual and exact_on_cpu(x)
     if fold:
         weights = [weight + _identity(weight) for weight in weights]
-    shares = torch.split(x, [len(weight) for weight in weights], dim=1)
+    shares = torch.split(x, [weight.shape[0] for weight in weights], dim=1)
     parts = [_convolve(*each) for each in zip(shares, weights, biases, strict=True)]
     out = parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
     return out + x if residual and not fold else out
 
 
 def _convolve(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    if weight.shape[-1] == 1 and exact_on_cpu(x):  # oneDNN leaves this one to a loop over the channels
+    if exact_on_cpu(x) and weight.shape[-1] == 1:  # oneDNN leaves this one to a loop over the channels
         return torch.addcmul(bias.view(1, -1, 1, 1), x, weight.view(1, -1, 1, 1))
     return depthwise(x, weight, bias)
 

@@ -45,11 +45,11 @@ def exact_on_cpu(x: Tensor) -> bool:
     """
     return (
         x.device.type == "cpu"
+        and not torch.compiler.is_compiling()
+        and torch._C._get_tracing_state() is None
         and x.dtype in (torch.float32, torch.float64)
         and not torch.is_autocast_enabled("cpu")
         and torch.get_float32_matmul_precision() == "highest"
-        and not torch.compiler.is_compiling()
-        and torch._C._get_tracing_state() is None
     )
 
 
