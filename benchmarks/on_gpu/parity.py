@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from benchmarks.on_gpu.cases import Case
 from benchmarks.on_gpu.variants import Batch, baseline, build, compiled, draw_batch, forward
 
-BATCH = 4
+BATCH = 16
 
 
 def parity_error(case: Case, implementation: str, device: torch.device, *, with_compile: bool = False) -> float:

@@ -12,7 +12,8 @@ from torch import Tensor
 # A vector load is 16 bytes, 8 channels of bfloat16. The compiler issues one only where it knows that a row starts at
 # a multiple of 8 channels; so numbers of channels are passed in units of their common divisor.
 LARGEST_UNIT = 16
-CHANNEL_BLOCKS = (64, 32, 16)
+CHANNEL_BLOCKS = {64: 1.0, 32: 1.25, 16: 2.0}
+"""Channels a program may take, and what a lane costs then: narrow blocks gather a load from more lines of the cache."""
 
 
 @dataclass(frozen=True)
@@ -34,8 +35,8 @@ class Shares:
 
     @cached_property
     def block(self) -> int:
-        """Channels a program takes: of CHANNEL_BLOCKS what leaves the fewest lanes idle, of equals the most."""
-        return min(CHANNEL_BLOCKS, key=lambda block: (block * self.blocks(block), -block))
+        """Channels a program takes: one of CHANNEL_BLOCKS, what costs least with the lanes that it leaves idle."""
+        return min(CHANNEL_BLOCKS, key=lambda block: CHANNEL_BLOCKS[block] * block * self.blocks(block))
 
     @cached_property
     def block_rows(self) -> int:

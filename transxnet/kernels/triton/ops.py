@@ -102,16 +102,20 @@ def _own_grad_kernels(grad: Tensor, x: Tensor, kernel: int, dtype: torch.dtype) 
     return rows.to(dtype), biases.to(dtype)
 
 
-_group_op = torch.library.custom_op("transxnet::depthwise_group", mutates_args=())(_group)
-_group_grad_input_op = torch.library.custom_op("transxnet::depthwise_group_grad_input", mutates_args=())(
+_group_op = torch.library.custom_op("transxnet_triton::depthwise_group", mutates_args=())(_group)
+_group_grad_input_op = torch.library.custom_op("transxnet_triton::depthwise_group_grad_input", mutates_args=())(
     _group_grad_input
 )
-_group_grad_weights_op = torch.library.custom_op("transxnet::depthwise_group_grad_weights", mutates_args=())(
+_group_grad_weights_op = torch.library.custom_op("transxnet_triton::depthwise_group_grad_weights", mutates_args=())(
     _group_grad_weights
 )
-_own_op = torch.library.custom_op("transxnet::per_sample", mutates_args=())(_own)
-_own_grad_input_op = torch.library.custom_op("transxnet::per_sample_grad_input", mutates_args=())(_own_grad_input)
-_own_grad_kernels_op = torch.library.custom_op("transxnet::per_sample_grad_kernels", mutates_args=())(_own_grad_kernels)
+_own_op = torch.library.custom_op("transxnet_triton::per_sample", mutates_args=())(_own)
+_own_grad_input_op = torch.library.custom_op("transxnet_triton::per_sample_grad_input", mutates_args=())(
+    _own_grad_input
+)
+_own_grad_kernels_op = torch.library.custom_op("transxnet_triton::per_sample_grad_kernels", mutates_args=())(
+    _own_grad_kernels
+)
 
 
 @_group_op.register_fake
