@@ -6,6 +6,7 @@ itself again under TRITON_INTERPRET=1, and compiles the kernels for GPUs that ar
 
 from __future__ import annotations
 
+import copy
 import os
 import subprocess
 import sys
@@ -21,9 +22,13 @@ from torch import Tensor
 
 triton = pytest.importorskip("triton", reason="triton is not installed")
 
+from transxnet.arch import ArchConfig  # noqa: E402
+from transxnet.block import Block  # noqa: E402
 from transxnet.kernels.triton import check, ops  # noqa: E402
+from transxnet.kernels.triton.block import block  # noqa: E402
 from transxnet.kernels.triton.layout import Shares, as_pixels  # noqa: E402
 from transxnet.kernels.triton.ops import depthwise_group, per_sample  # noqa: E402
+from transxnet.network import position_table_shape  # noqa: E402
 
 INTERPRETED = bool(triton.knobs.runtime.interpret)
 RUNS_HERE = INTERPRETED or torch.cuda.is_available()
@@ -233,6 +238,24 @@ class TestKernels:
         torch.library.opcheck(ops._own_grad_input_op, (grad, kernels))
         torch.library.opcheck(ops._own_grad_kernels_op, (grad, x, 3, torch.float32))
 
+    @pytest.mark.parametrize("training", [True, False])
+    def test_a_block_of_them_is_the_reference_block(self, small_arch: ArchConfig, training: bool) -> None:
+        torch.manual_seed(0)
+        plain = Block(small_arch.stages[1], drop_path=0.0).to(DEVICE, torch.float64).train(training)
+        for scale in (plain.layer_scale1, plain.layer_scale2):
+            torch.nn.init.ones_(scale.weight)  # as it is made, 1e-5, it would hide what it scales
+        fast = copy.deepcopy(plain)
+        x, grad = torch.randn(2, 2, small_arch.stages[1].width, 4, 4, dtype=torch.float64, device=DEVICE)
+        table = torch.randn(position_table_shape(small_arch.stages[1], (4, 4)), dtype=torch.float64, device=DEVICE)
+        expected, found = plain(x, table), block(fast, x, table)
+        torch.testing.assert_close(found, expected, rtol=1e-10, atol=1e-10)
+        expected.backward(grad)
+        found.backward(grad)
+        for (name, mine), (_, true) in zip(fast.named_parameters(), plain.named_parameters(), strict=True):
+            torch.testing.assert_close(mine.grad, true.grad, rtol=1e-9, atol=1e-10, msg=name)
+        for (name, mine), (_, true) in zip(fast.named_buffers(), plain.named_buffers(), strict=True):
+            torch.testing.assert_close(mine, true, msg=name)
+
     def test_torch_compile_takes_them_without_a_graph_break(self) -> None:
         case = Case((3, 2), (3,), (4,))
         x, weight, bias, grad = group_tensors(case, torch.float32)
@@ -301,11 +324,11 @@ def test_slices_and_channels_last_maps_are_read_in_place() -> None:
     assert copied.stride == 8
 
 
-@pytest.mark.parametrize(("widths", "block"), [((48,), 64), ((224,), 64), ((24,), 32), ((96,), 32), ((8, 8), 16)])
-def test_channel_blocks_are_wide_where_few_lanes_stay_idle(widths: tuple[int, ...], block: int) -> None:
+@pytest.mark.parametrize(("widths", "channels"), [((48,), 64), ((224,), 64), ((24,), 32), ((96,), 32), ((8, 8), 16)])
+def test_channel_blocks_are_wide_where_few_lanes_stay_idle(widths: tuple[int, ...], channels: int) -> None:
     shares = Shares((3,) * len(widths), widths)
-    assert shares.block == block
-    assert shares.block_rows == 3 * sum(-(-width // block) for width in widths)
+    assert shares.block == channels
+    assert shares.block_rows == 3 * sum(-(-width // channels) for width in widths)
 
 
 @pytest.mark.skipif(RUNS_HERE, reason="the kernels run here")
