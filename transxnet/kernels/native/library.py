@@ -86,7 +86,7 @@ def _units() -> list[tuple[str, str, tuple[str, ...]]]:
     includes = (f"-I{torch_home}/include", f"-I{torch_home}/include/torch/csrc/api/include", "-fopenmp")
     abi = f"-D_GLIBCXX_USE_CXX11_ABI={int(torch.compiled_with_cxx11_abi())}"
     return [
-        ("block", "block.cpp", (*includes, abi)),
+        ("bindings", "bindings.cpp", (*includes, abi)),
         *((name, "isa.cpp", (f"-DISA={name}", *flags)) for name, flags in sets.items()),
         ("dispatch", "dispatch.cpp", ()),
     ]

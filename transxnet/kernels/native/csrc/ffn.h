@@ -25,24 +25,19 @@ std::pair<Tensor, BatchNorm<T>> ffn_forward(const Layout& l, const Tensor& x, co
                                             const Settings& settings, Tape& tape) {
   const auto& k = kernels<T>();
   const Tensor wide = tape.keep(product(x, matrix(p[kWidenWeight])));
-  const int64_t hidden = wide.size(1), pixels = l.grid.pixels();
+  const int64_t hidden = wide.size(1);
   const Tensor active1 = tape.keep(at::empty_like(wide));
   for_stretches(l.grid, [&](int64_t row, int64_t rows) {
     k.gelu(rows, hidden, ptr<T>(wide) + row * hidden, nullptr, nullptr, ptr<T>(active1) + row * hidden);
   });
   const auto norm1 = batch_norm<T>(active1, p.norm(kFfnNorm1Weight, kFfnNorm1), settings, tape);
   const Tensor scaled = tape.keep(at::empty_like(wide)), active2 = tape.keep(at::empty_like(wide));
-  const Depthwise<T> layer = scales_layer<T>(l, p);
-  const std::vector<T> taps = layer.packed(false);
-  for_parts(l.grid, [&](int64_t, int64_t first, int64_t last) {
-    std::vector<T> scratch = layer.scratch();
-    for (int64_t b = first; b < last; ++b) {
-      const int64_t at = b * pixels * hidden;
-      layer.forward(taps, ptr<T>(active1) + at, hidden, norm1.scale.data(), norm1.shift.data(), true,
-                    ptr<T>(scaled) + at, hidden, scratch);
-      k.gelu(pixels, hidden, ptr<T>(scaled) + at, nullptr, nullptr, ptr<T>(active2) + at);
-    }
-  });
+  T *to = ptr<T>(scaled), *to_active = ptr<T>(active2);
+  scales_layer<T>(l, p).forward(ptr<T>(active1), hidden, norm1.scale.data(), norm1.shift.data(), true, to, hidden,
+                                [&](int64_t row, int64_t rows) {
+                                  const int64_t at = row * hidden;
+                                  k.gelu(rows, hidden, to + at, nullptr, nullptr, to_active + at);
+                                });
   const auto norm2 = batch_norm<T>(active2, p.norm(kFfnNorm2Weight, kFfnNorm2), settings, tape);
   const Tensor narrow = tape.keep(folded_product(active2, norm2, matrix(p[kNarrowWeight])));
   return {narrow, batch_norm<T>(narrow, p.norm(kFfnNorm3Weight, kFfnNorm3), settings, tape)};
@@ -70,7 +65,7 @@ template <typename T>
 Tensor ffn_backward(const Layout& l, const Tensor& x, const Tensor& d, const Tensor& sum_d, const FfnSaved<T>& saved,
                     const Params& p, std::vector<Tensor>& grads) {
   const auto& k = kernels<T>();
-  const int64_t hidden = saved.wide.size(1), pixels = l.grid.pixels();
+  const int64_t hidden = saved.wide.size(1);
   auto last = folded_backward<T>(d, ptr<T>(sum_d), saved.active2, saved.norm2, matrix(p[kNarrowWeight]));
   grads[kNarrowWeight] = last.dw.view_as(p[kNarrowWeight]);
   grads[kFfnNorm2Weight] = last.norm.dweight;
@@ -85,10 +80,10 @@ Tensor ffn_backward(const Layout& l, const Tensor& x, const Tensor& d, const Ten
   const Tensor inner = at::empty_like(step), sums = at::zeros({parts_of(l.grid), 2, hidden}, step.options());
   const auto scales = scales_layer<T>(l, p).backward(
       ptr<T>(saved.active1), hidden, saved.norm1.scale.data(), saved.norm1.shift.data(), ptr<T>(step), hidden, true,
-      ptr<T>(inner), hidden, [&](int64_t part, int64_t b) {
-        const int64_t at = b * pixels * hidden;
+      ptr<T>(inner), hidden, [&](int64_t part, int64_t row, int64_t rows) {
+        const int64_t at = row * hidden;
         T* to = ptr<T>(sums) + part * 2 * hidden;
-        k.sums(pixels, hidden, ptr<T>(inner) + at, hidden, ptr<T>(saved.active1) + at, hidden, saved.norm1.mean(), T(1),
+        k.sums(rows, hidden, ptr<T>(inner) + at, hidden, ptr<T>(saved.active1) + at, hidden, saved.norm1.mean(), T(1),
                to, to + hidden);
       });
   std::copy(scales.begin(), scales.end(), grads.end() - scales.size());

@@ -60,77 +60,103 @@ struct Share {
 };
 
 /// Depthwise convolutions of several sizes side by side, stride 1, on maps [rows, ld] of `grid`.
+///
+/// A map of one pixel meets no tap but the middle one: then a part of the batch is one row of pixels for 1x1 kernels.
 template <typename T>
 struct Depthwise {
   Grid grid;
   std::vector<Share> shares;
 
-  Window window(const Share& share) const { return {grid.height, grid.width, share.channels, share.kernel}; }
+  bool single() const { return grid.pixels() == 1; }
+  int64_t area(const Share& share) const { return single() ? 1 : share.kernel * share.kernel; }
+  Window window(const Share& share, int64_t rows) const {
+    if (single()) return {1, rows, share.channels, 1};
+    return {grid.height, grid.width, share.channels, share.kernel};
+  }
+
+  /// body(first row, rows, scratch) for each map of a part.
+  template <typename Body>
+  void for_maps(int64_t first, int64_t last, Body&& body) const {
+    int64_t most = 0;
+    for (const Share& share : shares) most = std::max(most, kernels<T>().scratch_size(window(share, last - first)));
+    std::vector<T> scratch(most);
+    if (single()) return body(first, last - first, scratch.data());
+    for (int64_t sample = first; sample < last; ++sample) body(sample * grid.pixels(), grid.pixels(), scratch.data());
+  }
+
+  /// Where a share's taps stand among the packed ones.
+  int64_t offset(size_t share) const {
+    int64_t sum = 0;
+    for (size_t i = 0; i < share; ++i) sum += kernels<T>().packed_size(window(shares[i], 1));
+    return sum;
+  }
 
   std::vector<T> packed(bool flipped) const {
     std::vector<T> all(offset(shares.size()));
     for (size_t i = 0; i < shares.size(); ++i) {
-      const int64_t area = shares[i].kernel * shares[i].kernel;
-      kernels<T>().pack(window(shares[i]), {ptr<T>(shares[i].weight), area, 1}, flipped, &all[offset(i)]);
+      const int64_t area = shares[i].kernel * shares[i].kernel, middle = single() ? area / 2 : 0;
+      kernels<T>().pack(window(shares[i], 1), {ptr<T>(shares[i].weight) + middle, area, 1}, flipped, &all[offset(i)]);
     }
     return all;
   }
 
-  int64_t offset(size_t share) const {
-    int64_t sum = 0;
-    for (size_t i = 0; i < share; ++i) sum += kernels<T>().packed_size(window(shares[i]));
-    return sum;
+  /// out = bias + conv(a) (+ a), a = x * scale + shift (null: x). after(first row, rows) follows each map while it is in
+  /// the cache.
+  template <typename After>
+  void forward(const T* x, int64_t ldx, const T* scale, const T* shift, bool residual, T* out, int64_t ldo,
+               After&& after) const {
+    const std::vector<T> taps = packed(false);
+    for_parts(grid, [&](int64_t, int64_t first, int64_t last) {
+      for_maps(first, last, [&](int64_t row, int64_t rows, T* scratch) {
+        for (size_t i = 0; i < shares.size(); ++i) {
+          const Share& share = shares[i];
+          const int64_t c = share.first;
+          kernels<T>().depthwise(window(share, rows), x + row * ldx + c, ldx, scale ? scale + c : nullptr,
+                                 scale ? shift + c : nullptr, &taps[offset(i)], ptr<T>(share.bias), residual,
+                                 out + row * ldo + c, ldo, scratch);
+        }
+        after(row, rows);
+      });
+    });
   }
 
-  std::vector<T> scratch() const {
-    int64_t most = 0;
-    for (const Share& share : shares) most = std::max(most, kernels<T>().scratch_size(window(share)));
-    return std::vector<T>(most);
-  }
-
-  /// A sample: out = bias + conv(a) (+ a), a = x * scale + shift (null: x).
-  void forward(const std::vector<T>& taps, const T* x, int64_t ldx, const T* scale, const T* shift, bool residual,
-               T* out, int64_t ldo, std::vector<T>& scratch) const {
-    for (size_t i = 0; i < shares.size(); ++i) {
-      const Share& share = shares[i];
-      const int64_t c = share.first;
-      kernels<T>().depthwise(window(share), x + c, ldx, scale ? scale + c : nullptr, scale ? shift + c : nullptr,
-                             &taps[offset(i)], ptr<T>(share.bias), residual, out + c, ldo, scratch.data());
-    }
-  }
-
-  /// Gradients of all weights and biases, in the order weight, bias of each share. after(part, sample) follows each
-  /// sample while it is in the cache.
+  /// Gradients of all weights and biases, in the order weight, bias of each share. after(part, first row, rows) follows
+  /// each map while it is in the cache.
   template <typename After>
   std::vector<Tensor> backward(const T* x, int64_t ldx, const T* scale, const T* shift, const T* dy, int64_t ldy,
                                bool residual, T* dx, int64_t ldd, After&& after) const {
     const std::vector<T> taps = packed(true);
     std::vector<Tensor> dw, db, gradients;
     for (const Share& share : shares) {
-      const auto options = share.weight.options();
-      dw.push_back(at::zeros({parts_of(grid), share.kernel * share.kernel, share.channels}, options));
-      db.push_back(at::zeros({parts_of(grid), share.channels}, options));
+      dw.push_back(at::zeros({parts_of(grid), area(share), share.channels}, share.weight.options()));
+      db.push_back(at::zeros({parts_of(grid), share.channels}, share.weight.options()));
     }
     for_parts(grid, [&](int64_t part, int64_t first, int64_t last) {
-      std::vector<T> space = scratch();
-      for (int64_t sample = first; sample < last; ++sample) {
-        const int64_t at = sample * grid.pixels();
+      for_maps(first, last, [&](int64_t row, int64_t rows, T* scratch) {
         for (size_t i = 0; i < shares.size(); ++i) {
           const Share& share = shares[i];
-          const int64_t c = share.first, area = share.kernel * share.kernel;
+          const int64_t c = share.first;
           kernels<T>().depthwise_backward(
-              window(share), x + at * ldx + c, ldx, scale ? scale + c : nullptr, scale ? shift + c : nullptr,
-              dy + at * ldy + c, ldy, &taps[offset(i)], residual, dx + at * ldd + c, ldd,
-              ptr<T>(dw[i]) + part * area * share.channels, ptr<T>(db[i]) + part * share.channels, space.data());
+              window(share, rows), x + row * ldx + c, ldx, scale ? scale + c : nullptr, scale ? shift + c : nullptr,
+              dy + row * ldy + c, ldy, &taps[offset(i)], residual, dx + row * ldd + c, ldd,
+              ptr<T>(dw[i]) + part * area(share) * share.channels, ptr<T>(db[i]) + part * share.channels, scratch);
         }
-        after(part, sample);
-      }
+        after(part, row, rows);
+      });
     });
     for (size_t i = 0; i < shares.size(); ++i) {
-      gradients.push_back(total(dw[i]).t().contiguous().view_as(shares[i].weight));
-      gradients.push_back(total(db[i]).clone());
+      gradients.push_back(weight_gradient(shares[i], total(dw[i])));
+      gradients.push_back(total(db[i]));
     }
     return gradients;
+  }
+
+  /// [area, channels] as [channels, 1, K, K]; the taps around the only one are zero.
+  Tensor weight_gradient(const Share& share, const Tensor& dw) const {
+    if (!single()) return dw.t().contiguous().view_as(share.weight);
+    const Tensor whole = at::zeros_like(share.weight);
+    whole.view({share.channels, -1}).select(1, share.kernel * share.kernel / 2).copy_(dw[0]);
+    return whole;
   }
 };
 

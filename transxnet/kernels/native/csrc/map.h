@@ -74,6 +74,14 @@ void for_stretches(const Grid& grid, Body&& body) {
 /// The sum over parts of what each has added up, [parts, ...] to [...].
 inline Tensor total(const Tensor& by_part) { return by_part.size(0) == 1 ? by_part[0] : by_part.sum(0); }
 
+/// A map [B, C, H, W] as rows [B * H * W, C], without a copy if it is channels_last already.
+inline Tensor rows_of(const Tensor& x) { return x.permute({0, 2, 3, 1}).contiguous().view({-1, x.size(1)}); }
+
+/// Rows as the channels_last map that they are.
+inline Tensor map_of(const Tensor& rows, const Grid& grid) {
+  return rows.view({grid.batch, grid.height, grid.width, -1}).permute({0, 3, 1, 2});
+}
+
 /// x [N, I] times w [O, I] transposed (+ bias [O]).
 inline Tensor product(const Tensor& x, const Tensor& w, const Tensor& bias = {}) {
   return bias.defined() ? at::addmm(bias, x, w.t()) : at::mm(x, w.t());

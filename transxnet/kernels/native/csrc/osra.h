@@ -100,15 +100,10 @@ void osra_forward(const Layout& l, const Tensor& x, const Tensor& table, const P
   const Tensor far = x.narrow(1, l.local, l.global());
   const Reduced reduced = l.stride > 1 ? reduce_forward<T>(l, ptr<T>(x) + l.local, x, p, settings, tape)
                                        : Reduced{far, l.channels, l.grid};
-  const Depthwise<T> local = local_layer<T>(l, reduced.grid, p);
   const Tensor refined = tape.keep(at::empty({reduced.grid.rows(), l.global()}, x.options()));
-  const std::vector<T> taps = local.packed(false);
-  for_parts(l.grid, [&](int64_t, int64_t first, int64_t last) {
-    std::vector<T> scratch = local.scratch();
-    for (int64_t b = first; b < last; ++b)
-      local.forward(taps, ptr<T>(reduced.map) + b * reduced.grid.pixels() * reduced.ld, reduced.ld, nullptr, nullptr,
-                    true, ptr<T>(refined) + b * reduced.grid.pixels() * l.global(), l.global(), scratch);
-  });
+  local_layer<T>(l, reduced.grid, p)
+      .forward(ptr<T>(reduced.map), reduced.ld, nullptr, nullptr, true, ptr<T>(refined), l.global(),
+               [](int64_t, int64_t) {});
   const Tensor q = tape.keep(product(far, matrix(p[kQWeight]), p[kQBias]));
   const Tensor kv = tape.keep(product(refined, matrix(p[kKvWeight]), p[kKvBias]));
   const Tensor keys = heads_of(kv.narrow(1, 0, l.global()), l), values = heads_of(kv.narrow(1, l.global(), l.global()), l);
@@ -153,7 +148,7 @@ Tensor osra_backward(const Layout& l, const Tensor& x, const Tensor& dout, const
   const int64_t ld = l.stride > 1 ? l.global() : l.channels;
   const Tensor dmap = at::empty({grid.rows(), l.global()}, x.options());
   const auto local = local_layer<T>(l, grid, p).backward(map, ld, nullptr, nullptr, ptr<T>(drefined), l.global(), true,
-                                                         ptr<T>(dmap), l.global(), [](int64_t, int64_t) {});
+                                                         ptr<T>(dmap), l.global(), [](int64_t, int64_t, int64_t) {});
   grads[kLocalWeight] = local[0];
   grads[kLocalBias] = local[1];
   if (l.stride > 1)

@@ -17,16 +17,12 @@ std::pair<Tensor, BatchNorm<T>> ste_forward(const Layout& l, const Tensor& x, co
                                             const Settings& settings, Tape& tape) {
   const auto& k = kernels<T>();
   const Tensor spread = tape.keep(at::empty_like(x)), active1 = tape.keep(at::empty_like(x));
-  const Depthwise<T> layer = spread_layer<T>(l, p);
-  const std::vector<T> taps = layer.packed(false);
-  for_parts(l.grid, [&](int64_t, int64_t first, int64_t last) {
-    std::vector<T> scratch = layer.scratch();
-    for (int64_t b = first; b < last; ++b) {
-      const int64_t at = b * l.grid.pixels() * l.channels;
-      layer.forward(taps, ptr<T>(x) + at, l.channels, nullptr, nullptr, false, ptr<T>(spread) + at, l.channels, scratch);
-      k.gelu(l.grid.pixels(), l.channels, ptr<T>(spread) + at, nullptr, nullptr, ptr<T>(active1) + at);
-    }
-  });
+  T *to = ptr<T>(spread), *to_active = ptr<T>(active1);
+  spread_layer<T>(l, p).forward(ptr<T>(x), l.channels, nullptr, nullptr, false, to, l.channels,
+                                [&](int64_t row, int64_t rows) {
+                                  const int64_t at = row * l.channels;
+                                  k.gelu(rows, l.channels, to + at, nullptr, nullptr, to_active + at);
+                                });
   const auto norm1 = batch_norm<T>(active1, p.norm(kSteNorm1Weight, kSteNorm1), settings, tape);
   const Tensor squeezed = tape.keep(folded_product(active1, norm1, matrix(p[kSteSqueezeWeight]), p[kSteSqueezeBias]));
   const Tensor active2 = tape.keep(at::empty_like(squeezed));
@@ -80,7 +76,7 @@ Tensor ste_backward(const Layout& l, const Tensor& x, const Tensor& d, const Ten
   });
   const Tensor dx = at::empty_like(x);
   const auto spread = spread_layer<T>(l, p).backward(ptr<T>(x), l.channels, nullptr, nullptr, ptr<T>(first.e),
-                                                     l.channels, false, ptr<T>(dx), l.channels, [](int64_t, int64_t) {});
+                                                     l.channels, false, ptr<T>(dx), l.channels, [](int64_t, int64_t, int64_t) {});
   grads[kSpreadWeight] = spread[0];
   grads[kSpreadBias] = spread[1];
   return dx;

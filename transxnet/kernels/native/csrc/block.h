@@ -3,8 +3,7 @@
 // The graph is that of transxnet/block.py on maps [batch * height * width, C]. Two things are rearranged, neither changes
 // the function: a batch norm in front of a 1x1 convolution is folded into its weight, and the last norm of a branch, its
 // layer scale and its drop path become one multiply-add on the residual.
-#include <ATen/core/grad_mode.h>
-#include <torch/library.h>
+#pragma once
 
 #include "ffn.h"
 #include "idconv.h"
@@ -12,18 +11,11 @@
 #include "ste.h"
 
 namespace native {
-namespace {
 
-Layout layout_of(const Tensor& x, at::IntArrayRef config) {
-  return {{x.size(0), x.size(2), x.size(3)}, x.size(1), config[0], config[1], config[2], config[3], config[4], config[5]};
-}
-
-/// [B, C, H, W] as [B * H * W, C], without a copy if it is channels_last already.
-Tensor rows_of(const Tensor& x) { return x.permute({0, 2, 3, 1}).contiguous().view({-1, x.size(1)}); }
-
-Tensor map_of(const Tensor& rows, const Grid& grid) {
-  return rows.view({grid.batch, grid.height, grid.width, -1}).permute({0, 3, 1, 2});
-}
+/// What drop path multiplies each sample of the two branches with, [B]; undefined where nothing is dropped.
+struct Drops {
+  Tensor mixer, ffn;
+};
 
 template <typename T>
 T factor_of(const Tensor& drop, int64_t sample) {
@@ -117,27 +109,25 @@ BranchGradient<T> branch_backward(const Layout& l, const Tensor& dout, const Ten
 
 template <typename T>
 std::vector<Tensor> forward(const Tensor& map, const Tensor& table, const Params& p, const Layout& l,
-                            const Settings& settings, const Tensor& drop1, const Tensor& drop2) {
+                            const Settings& settings, const Drops& drops) {
   Tape tape;
   const Tensor x = tape.keep(rows_of(map)), embedded = tape.keep(at::empty_like(x)), normal = at::empty_like(x);
   GroupNorm<T> norm1{p[kNorm1Weight], p[kNorm1Bias], tape.keep(at::empty({l.grid.batch, 2}, x.options())), l.grid,
                      l.channels};
   const Depthwise<T> dpe = dpe_layer<T>(l, p);
-  const std::vector<T> taps = dpe.packed(false);
-  for_parts(l.grid, [&](int64_t, int64_t first, int64_t last) {
-    std::vector<T> scratch = dpe.scratch();
-    for (int64_t b = first; b < last; ++b) {
+  T *to = ptr<T>(embedded), *to_normal = ptr<T>(normal);
+  dpe.forward(ptr<T>(x), l.channels, nullptr, nullptr, true, to, l.channels, [&](int64_t row, int64_t rows) {
+    for (int64_t b = row / l.grid.pixels(); b < (row + rows) / l.grid.pixels(); ++b) {
       const int64_t at = b * l.grid.pixels() * l.channels;
-      dpe.forward(taps, ptr<T>(x) + at, l.channels, nullptr, nullptr, true, ptr<T>(embedded) + at, l.channels, scratch);
-      norm1.observe(b, ptr<T>(embedded) + at, settings.eps);
-      norm1.apply(b, ptr<T>(embedded) + at, ptr<T>(normal) + at);
+      norm1.observe(b, to + at, settings.eps);
+      norm1.apply(b, to + at, to_normal + at);
     }
   });
   Tensor mixed = tape.keep(at::empty_like(x));
   idconv_forward<T>(l, normal, p, settings, tape, mixed);
   osra_forward<T>(l, normal, table, p, settings, tape, mixed);
   const auto [enhanced, ste_norm] = ste_forward<T>(l, mixed, p, settings, tape);
-  const Tensor middle = tape.keep(add_branch<T>(l, embedded, mixed, enhanced, ste_norm, p[kScale1Weight], p[kScale1Bias], drop1));
+  const Tensor middle = tape.keep(add_branch<T>(l, embedded, mixed, enhanced, ste_norm, p[kScale1Weight], p[kScale1Bias], drops.mixer));
 
   GroupNorm<T> norm2{p[kNorm2Weight], p[kNorm2Bias], tape.keep(at::empty({l.grid.batch, 2}, x.options())), l.grid,
                      l.channels};
@@ -147,7 +137,7 @@ std::vector<Tensor> forward(const Tensor& map, const Tensor& table, const Params
     norm2.apply(b, ptr<T>(middle) + at, ptr<T>(normal) + at);
   });
   const auto [narrow, ffn_norm] = ffn_forward<T>(l, normal, p, settings, tape);
-  const Tensor out = add_branch<T>(l, middle, {}, narrow, ffn_norm, p[kScale2Weight], p[kScale2Bias], drop2);
+  const Tensor out = add_branch<T>(l, middle, {}, narrow, ffn_norm, p[kScale2Weight], p[kScale2Bias], drops.ffn);
   std::vector<Tensor> result{map_of(out, l.grid)};
   result.insert(result.end(), tape.tensors.begin(), tape.tensors.end());
   return result;
@@ -155,7 +145,7 @@ std::vector<Tensor> forward(const Tensor& map, const Tensor& table, const Params
 
 template <typename T>
 std::vector<Tensor> backward(const Tensor& grad, const std::vector<Tensor>& saved, const Params& p, const Layout& l,
-                             const Settings& settings, const Tensor& drop1, const Tensor& drop2) {
+                             const Settings& settings, const Drops& drops) {
   Tape tape{saved};
   const Tensor dout = rows_of(grad), x = tape.read(), embedded = tape.read(), moments1 = tape.read(), mixed = tape.read();
   const GroupNorm<T> norm1{p[kNorm1Weight], p[kNorm1Bias], moments1, l.grid, l.channels};
@@ -173,13 +163,13 @@ std::vector<Tensor> backward(const Tensor& grad, const std::vector<Tensor>& save
     grads[norm + 1] = g.dnorm_bias;
   };
 
-  const auto second = branch_backward<T>(l, dout, {}, ffn.narrow, ffn.norm3, p[kFfnNorm3Bias], p[kScale2Weight], drop2);
+  const auto second = branch_backward<T>(l, dout, {}, ffn.narrow, ffn.norm3, p[kFfnNorm3Bias], p[kScale2Weight], drops.ffn);
   keep(second, kScale2Weight, kFfnNorm3Weight);
   const Tensor dnormal2 = ffn_backward<T>(l, norm2.apply(middle), second.d, second.sum_d, ffn, p, grads);
   const Tensor dmiddle = norm2.backward(dout, dnormal2, middle, grads[kNorm2Weight], grads[kNorm2Bias]);
 
   const auto first =
-      branch_backward<T>(l, dmiddle, mixed, ste.expanded, ste.norm3, p[kSteNorm3Bias], p[kScale1Weight], drop1);
+      branch_backward<T>(l, dmiddle, mixed, ste.expanded, ste.norm3, p[kSteNorm3Bias], p[kScale1Weight], drops.mixer);
   keep(first, kScale1Weight, kSteNorm3Weight);
   const Tensor dmixed = ste_backward<T>(l, mixed, first.d, first.sum_d, ste, p, grads);
   const std::vector<T> nothing(l.channels, 0);
@@ -187,7 +177,7 @@ std::vector<Tensor> backward(const Tensor& grad, const std::vector<Tensor>& save
     std::vector<T> scale(l.channels);
     const T* weight = ptr<T>(p[kScale1Weight]);
     for (int64_t b = begin; b < end; ++b) {
-      const T factor = factor_of<T>(drop1, b);
+      const T factor = factor_of<T>(drops.mixer, b);
       for (int64_t i = 0; i < l.channels; ++i) scale[i] = factor * weight[i];
       const int64_t at = b * l.grid.pixels() * l.channels;
       kernels<T>().affine(l.grid.pixels(), l.channels, ptr<T>(dmiddle) + at, l.channels, scale.data(), nothing.data(),
@@ -201,66 +191,11 @@ std::vector<Tensor> backward(const Tensor& grad, const std::vector<Tensor>& save
   const Tensor dembedded = norm1.backward(dmiddle, dnormal1, embedded, grads[kNorm1Weight], grads[kNorm1Bias]);
   const Tensor dx = at::empty_like(x);
   const auto dpe = dpe_layer<T>(l, p).backward(ptr<T>(x), l.channels, nullptr, nullptr, ptr<T>(dembedded), l.channels,
-                                               true, ptr<T>(dx), l.channels, [](int64_t, int64_t) {});
+                                               true, ptr<T>(dx), l.channels, [](int64_t, int64_t, int64_t) {});
   grads[kDpeWeight] = dpe[0];
   grads[kDpeBias] = dpe[1];
   grads.insert(grads.begin(), {map_of(dx, l.grid), dtable});
   return grads;
 }
 
-/// Every tensor contiguous: kernels walk them by pointer.
-std::vector<Tensor> dense(const std::vector<Tensor>& tensors) {
-  std::vector<Tensor> all;
-  for (size_t i = 0; i < tensors.size(); ++i) all.push_back(i == kBank ? tensors[i] : tensors[i].contiguous());
-  return all;
-}
-
-/// Products run as they are written: no autograd of their own, and no autocast.
-struct Bare {
-  at::AutoDispatchBelowAutograd no_autograd;
-  c10::impl::ExcludeDispatchKeyGuard no_autocast{c10::autocast_dispatch_keyset};
-};
-
-std::vector<Tensor> block_forward(const Tensor& x, const Tensor& table, const std::vector<Tensor>& params,
-                                  const std::vector<Tensor>& buffers, at::IntArrayRef config, bool training,
-                                  double momentum, double eps, const std::optional<Tensor>& drop1,
-                                  const std::optional<Tensor>& drop2) {
-  const Bare bare;
-  const std::vector<Tensor> list = dense(params);
-  const Params p{list, buffers};
-  const Layout l = layout_of(x, config);
-  const Settings settings{training, momentum, eps};
-  const Tensor first = drop1.value_or(Tensor()), second = drop2.value_or(Tensor());
-  if (x.scalar_type() == at::kDouble) return forward<double>(x, table, p, l, settings, first, second);
-  return forward<float>(x, table, p, l, settings, first, second);
-}
-
-std::vector<Tensor> block_backward(const Tensor& grad, const std::vector<Tensor>& saved,
-                                   const std::vector<Tensor>& params, at::IntArrayRef config, bool training,
-                                   const std::optional<Tensor>& drop1, const std::optional<Tensor>& drop2) {
-  const Bare bare;
-  const std::vector<Tensor> list = dense(params), none;
-  const Params p{list, none};
-  const Layout l = layout_of(grad, config);
-  const Settings settings{training, 0, 0};
-  const Tensor first = drop1.value_or(Tensor()), second = drop2.value_or(Tensor());
-  if (grad.scalar_type() == at::kDouble) return backward<double>(grad, saved, p, l, settings, first, second);
-  return backward<float>(grad, saved, p, l, settings, first, second);
-}
-
-std::string instruction_set() { return kernels<float>().name; }
-
-}  // namespace
 }  // namespace native
-
-TORCH_LIBRARY(transxnet, library) {
-  library.def(
-      "block_forward(Tensor x, Tensor table, Tensor[] params, Tensor(a!)[] buffers, int[] config, bool training, "
-      "float momentum, float eps, Tensor? drop1, Tensor? drop2) -> Tensor[]");
-  library.def(
-      "block_backward(Tensor grad, Tensor[] saved, Tensor[] params, int[] config, bool training, Tensor? drop1, "
-      "Tensor? drop2) -> Tensor[]");
-  library.def("instruction_set() -> str", native::instruction_set);
-  library.impl("block_forward", at::DispatchKey::CPU, native::block_forward);
-  library.impl("block_backward", at::DispatchKey::CPU, native::block_backward);
-}
