@@ -1,0 +1,75 @@
+"""What is computed in the CPU benchmark: small networks, the proxies, T, S and B."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from benchmarks.on_gpu.cases import T, proxy, small_arch
+from transxnet.arch import ArchConfig
+from transxnet.kernels.choice import IMPLEMENTATIONS
+from transxnet.variants import VARIANTS
+
+REFERENCE = "reference"
+FUSED = "fused AdamW"
+
+
+@dataclass(frozen=True)
+class Case:
+    """A network and how many images it gets at once, of the size that it is made for."""
+
+    name: str
+    arch: ArchConfig
+    batch: int
+
+
+@dataclass(frozen=True)
+class Row:
+    """A way to compute a step."""
+
+    name: str
+    kernels: str
+    channels_last: bool = True
+    fused: bool = True
+    """torch's fused AdamW, not its plain one; not felt in inference."""
+
+
+def all_cases() -> list[Case]:
+    """From the smallest step to the largest."""
+    return [
+        Case("proxy_quick", proxy("quick"), 64),
+        Case("small_32", small_arch(), 64),
+        Case("small_64", small_arch().replace(image_size=(64, 64)), 64),
+        Case("proxy_cifar", proxy("cifar"), 64),
+        Case("proxy_gpu", proxy("gpu"), 64),
+        Case("t_32", T.replace(image_size=(32, 32)), 64),
+        Case("t_64", T.replace(image_size=(64, 64)), 64),
+        *(Case(f"{size}_224", VARIANTS[f"transxnet_{size}"].arch, 8) for size in "tsb"),
+    ]
+
+
+def all_rows(available: Sequence[str]) -> list[Row]:
+    """The official graph with torch's plain AdamW; what helps without touching it; then what is `available`."""
+    return [
+        Row(REFERENCE, REFERENCE, channels_last=False, fused=False),
+        Row(FUSED, REFERENCE, channels_last=False),
+        Row("channels_last", REFERENCE, fused=False),
+        *(Row(name, name) for name in available if name != REFERENCE),
+    ]
+
+
+def chosen(cases: Sequence[Case], names: Sequence[str]) -> list[Case]:
+    """The cases of these names, all if there are none. Raises ValueError for a name that is none's."""
+    known = [case.name for case in cases]
+    for name in names:
+        if name not in known:
+            raise ValueError(f"a case must be one of {', '.join(known)}, got {name!r}")
+    return [case for case in cases if not names or case.name in names]
+
+
+def chosen_kernels(names: Sequence[str]) -> list[str]:
+    """The implementations of these names, all if there are none. Raises ValueError for a name that is none's."""
+    for name in names:
+        if name not in IMPLEMENTATIONS:
+            raise ValueError(f"kernels must be one of {', '.join(IMPLEMENTATIONS)}, got {name!r}")
+    return [name for name in IMPLEMENTATIONS if not names or name in names]
