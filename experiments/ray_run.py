@@ -8,7 +8,7 @@ import math
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -120,14 +120,20 @@ def _init(config: RayConfig) -> None:
         ray.init(address=config.address, runtime_env={"env_vars": WORKER_ENVIRONMENT}, **quiet)
         return
     # Workers inherit the environment of a Ray that starts here, without the two seconds that a runtime_env takes.
-    before = dict(os.environ)
-    os.environ.update(WORKER_ENVIRONMENT)
-    try:
+    with _environment(WORKER_ENVIRONMENT):
         ray.init(include_dashboard=False, **quiet)
+
+
+@contextlib.contextmanager
+def _environment(wanted: Mapping[str, str]) -> Iterator[None]:
+    """With these variables, where the user has not set them."""
+    added = {name: value for name, value in wanted.items() if name not in os.environ}
+    os.environ.update(added)
+    try:
+        yield
     finally:
-        for name in WORKER_ENVIRONMENT.keys() - before.keys():
+        for name in added:
             del os.environ[name]
-        os.environ.update(before)
 
 
 def _require_shared_folder(config: RayConfig) -> None:
@@ -182,7 +188,10 @@ def run(
     for left in folder.glob("ray-*"):  # by a run that was killed
         shutil.rmtree(left, ignore_errors=True)
     bridge = _Bridge(driver, store, folder / "weights")
-    with _scratch(Path(shared) if shared else folder) as scratch, _quiet():
+    # Ray would start one worker after the other, seconds each, and drop one that is starting when a trial ends: short
+    # trials would never get a second worker.
+    at_once = {"TUNE_MAX_PENDING_TRIALS_PG": str(slots.concurrent)}
+    with _scratch(Path(shared) if shared else folder) as scratch, _quiet(), _environment(at_once):
         tuner = tune.Tuner(
             tune.with_resources(ProxyTrial, {"cpu": slots.cpus, "gpu": slots.gpus}),
             tune_config=TuneConfig(

@@ -1,0 +1,61 @@
+"""The benchmark of trials runs from end to end, and its clock accounts for a trial's whole time."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+sys.path.append(str(Path(__file__).parent.parent))  # benchmarks are not installed
+
+from benchmarks.timed_trial import PARTS, Clock
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="module")
+def told(tmp_path_factory):
+    """What a tiny run printed and wrote."""
+    folder = tmp_path_factory.mktemp("benchmark")
+    out = folder / "runs" / "trials.json"
+    command = [sys.executable, "-W", "ignore", "-m", "benchmarks.trials", "--quick", "--out", str(out)]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    return done.stdout, json.loads(out.read_text())
+
+
+def test_it_prints_and_writes_the_pace_of_each_stack(told):
+    said, written = told
+    runs = written["sizes"]["16"]
+    assert {"platform", "obvious stack"} < runs.keys()
+    for name, (run,) in runs.items():
+        assert name in said
+        assert run["trials"] == 2
+        assert run["trials_per_hour"] == pytest.approx(3600 * 2 / run["seconds"])
+        assert 0 <= run["val_accuracy"] <= 1
+    assert written["machine"]["cores"] >= 1
+    assert "deterministic" in said
+
+
+def test_the_parts_of_a_platforms_run_are_its_whole_time(told):
+    (run,) = told[1]["sizes"]["16"]["platform"]
+    assert run["shares"].keys() == {*PARTS, "between"}
+    assert sum(run["shares"].values()) == pytest.approx(1)
+    for part in ("forward", "backward", "optimiser", "data", "evaluation", "build"):
+        assert run["shares"][part] > 0, part
+    assert run["shares"]["forward"] + run["shares"]["backward"] > run["shares"]["data"]
+    assert all(share > -0.01 for share in run["shares"].values())
+
+
+def test_a_part_inside_another_one_is_counted_once():
+    clock = Clock()
+    inner = clock.timed("forward", lambda: time.sleep(0.05))
+    outer = clock.timed("evaluation", inner)
+    outer()
+    inner()
+    assert clock.seconds["evaluation"] == pytest.approx(0.05, abs=0.03)
+    assert clock.seconds["forward"] == pytest.approx(0.05, abs=0.03)
