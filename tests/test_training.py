@@ -309,6 +309,12 @@ def test_the_place_of_the_cache_is_not_felt(spec, reference, tmp_path):
     assert same(outcome(dataclasses.replace(spec, data=elsewhere)), reference)
 
 
+def test_a_recipe_from_before_there_were_more_augmentations_can_be_read():
+    added = {"rand_augment_magnitude", "rand_augment_operations", "erasing", "mixup", "cutmix", "mix_probability"}
+    plain = {name: value for name, value in dataclasses.asdict(Recipe()).items() if name not in added}
+    assert Recipe(**plain) == Recipe()
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

@@ -47,18 +47,19 @@ def place_images(images: Tensor, shifts: Tensor, mirrored: Tensor, padding: int)
     shifts are int64 [2, B], the crops' top and left: `padding` gives the image itself; mirrored is bool [B].
     """
     count, channels, size, _ = images.shape
+    shifts, mirrored = shifts.to(images.device), mirrored.to(images.device)
     wide = _reflect_sides(images, padding)
     wide = torch.cat([wide, wide.flip(-1)])  # [2 B, C, H, W + 2 padding]
     width = wide.shape[-1]
     row = _reflected_rows(shifts[0], size, padding)  # [B, H], where the rows of the crop are in the image
-    image = torch.arange(count) + count * mirrored
+    image = torch.arange(count, device=images.device) + count * mirrored
     left = torch.where(mirrored, 2 * padding - shifts[1], shifts[1])
-    channel = torch.arange(channels)[:, None] * size
+    channel = torch.arange(channels, device=images.device)[:, None] * size
     starts = (image[:, None, None] * channels * size + channel + row[:, None]) * width + left[:, None, None]
     # Every run of `size` values of `wide` is a row of this view: choosing rows of it moves and mirrors at once, a
     # copy of memory a row. Indexing by pixels is ten times slower on a CPU.
     runs = wide.as_strided((wide.numel() - size + 1, size), (1, 1))
-    return runs.index_select(0, starts.flatten().to(images.device)).view(images.shape)
+    return runs.index_select(0, starts.flatten()).view(images.shape)
 
 
 def _reflect_sides(images: Tensor, padding: int) -> Tensor:
@@ -71,5 +72,5 @@ def _reflect_sides(images: Tensor, padding: int) -> Tensor:
 
 def _reflected_rows(tops: Tensor, size: int, padding: int) -> Tensor:
     """Rows of the image [B, H] that stand in crops with these tops [B]: 2 1 0 1 2 ... for padding 2 and top 0."""
-    rows = (tops[:, None] + torch.arange(-padding, size - padding)).abs()
+    rows = (tops[:, None] + torch.arange(-padding, size - padding, device=tops.device)).abs()
     return (size - 1) - ((size - 1) - rows).abs()
