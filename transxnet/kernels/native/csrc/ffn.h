@@ -98,7 +98,7 @@ Tensor ffn_backward(const Layout& l, const Tensor& x, const Tensor& d, const Ten
                     nullptr);
   });
   grads[kWidenWeight] = at::mm(inner.t(), x).view_as(p[kWidenWeight]);
-  return at::mm(inner, matrix(p[kWidenWeight]));
+  return product(inner, matrix(p[kWidenWeight]).t());
 }
 
 }  // namespace native

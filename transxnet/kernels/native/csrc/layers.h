@@ -2,12 +2,14 @@
 #pragma once
 
 #include "norms.h"
+#include "products.h"
 
 namespace native {
 
 /// w [O, I] behind a batch norm, as one matrix product: bn(x) w^T + b = x (w scale)^T + (w shift + b).
 template <typename T>
-Tensor folded_product(const Tensor& x, const BatchNorm<T>& norm, const Tensor& w, const Tensor& bias = {}) {
+Tensor folded_product(const Tensor& x, const BatchNorm<T>& norm, const Tensor& w,
+                      const Tensor& bias = {}) {
   const int64_t outputs = w.size(0), inputs = w.size(1);
   Tensor scaled = at::empty_like(w), offset = at::empty({outputs}, w.options());
   const T *scale = norm.scale.data(), *shift = norm.shift.data();
@@ -50,7 +52,7 @@ FoldedGradient<T> folded_backward(const Tensor& dz, const T* sum_dz, const Tenso
       to[i] = to[i] * scale[i] + shift[i] * dz_o;
     }
   }
-  return {dw, at::mm(dz, w), norm.slope(sum_d.data(), sum_dx.data())};
+  return {dw, product(dz, w.t()), norm.slope(sum_d.data(), sum_dx.data())};
 }
 
 /// One share of the channels of a depthwise layer.

@@ -82,11 +82,6 @@ inline Tensor map_of(const Tensor& rows, const Grid& grid) {
   return rows.view({grid.batch, grid.height, grid.width, -1}).permute({0, 3, 1, 2});
 }
 
-/// x [N, I] times w [O, I] transposed (+ bias [O]).
-inline Tensor product(const Tensor& x, const Tensor& w, const Tensor& bias = {}) {
-  return bias.defined() ? at::addmm(bias, x, w.t()) : at::mm(x, w.t());
-}
-
 /// A 1x1 convolution's weight as a matrix.
 inline Tensor matrix(const Tensor& weight) { return weight.reshape({weight.size(0), -1}); }
 

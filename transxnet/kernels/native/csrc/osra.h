@@ -139,8 +139,8 @@ Tensor osra_backward(const Layout& l, const Tensor& x, const Tensor& dout, const
   grads[kKvWeight] = at::mm(dkv.t(), refined).view_as(p[kKvWeight]);
   grads[kKvBias] = dkv.sum(0);
   Tensor dfar = dx.narrow(1, l.local, l.global());
-  dfar.copy_(at::mm(dq, matrix(p[kQWeight])));
-  const Tensor drefined = at::mm(dkv, matrix(p[kKvWeight]));
+  dfar.copy_(product(dq, matrix(p[kQWeight]).t()));
+  const Tensor drefined = product(dkv, matrix(p[kKvWeight]).t());
 
   const Reduction shape = reduction_of(l);
   const Grid grid = l.stride > 1 ? Grid{l.grid.batch, shape.out_height, shape.out_width} : l.grid;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "norms.h"
+#include "products.h"
 
 namespace native {
 
