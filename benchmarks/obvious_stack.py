@@ -21,7 +21,7 @@ from experiments.data.parts import Split
 from experiments.data.statistics import channel_statistics
 from experiments.data.stratify import take_share
 from experiments.spec import TrialSpec
-from experiments.training import learning_rate
+from experiments.training import default_device, learning_rate
 from transxnet.network import TransXNet
 
 EVALUATION_BATCH = 256
@@ -47,7 +47,7 @@ def obvious_trial(config: dict[str, Any]) -> None:
     started, spec = time.time(), TrialSpec.from_dict(config["spec"])
     torch.manual_seed(config["seed"])
     train, validation = loaders(spec)
-    model = TransXNet(spec.arch, drop_path_rate=spec.recipe.drop_path, kernels="reference")
+    model = TransXNet(spec.arch, drop_path_rate=spec.recipe.drop_path, kernels="reference").to(default_device())
     groups = param_groups_weight_decay(model, spec.recipe.weight_decay, no_weight_decay_list=model.no_weight_decay())
     optimizer = torch.optim.AdamW(groups, lr=spec.recipe.learning_rate)
     steps = len(train) * spec.fidelity.epochs
@@ -86,10 +86,12 @@ def train_epoch(model: TransXNet, loader: DataLoader[Any], optimizer: Any, sched
     """Mean loss."""
     model.train()
     total = 0.0
+    device = default_device()
     for images, labels in loader:
-        loss = F.cross_entropy(model(images), labels, label_smoothing=spec.recipe.label_smoothing)
+        logits = forward(model, images.to(device))
+        loss = F.cross_entropy(logits, labels.to(device), label_smoothing=spec.recipe.label_smoothing)
         optimizer.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(model.parameters(), spec.recipe.clip_grad_norm)
         optimizer.step()
         schedule.step()
@@ -101,5 +103,13 @@ def train_epoch(model: TransXNet, loader: DataLoader[Any], optimizer: Any, sched
 def accuracy(model: TransXNet, loader: DataLoader[Any]) -> float:
     """0 to 1."""
     model.eval()
-    correct = sum((model(images).argmax(dim=1) == labels).sum().item() for images, labels in loader)
-    return correct / len(loader.dataset)  # type: ignore[arg-type]
+    device = default_device()
+    hits = [forward(model, images.to(device)).argmax(dim=1).cpu() == labels for images, labels in loader]
+    return torch.cat(hits).float().mean().item()
+
+
+def forward(model: TransXNet, images: torch.Tensor) -> torch.Tensor:
+    """Logits, by bfloat16 autocast on a GPU as the platform has it."""
+    with torch.autocast(images.device.type, torch.bfloat16, enabled=images.is_cuda):
+        logits: torch.Tensor = model(images)
+    return logits

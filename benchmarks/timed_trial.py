@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 import uuid
 from collections import defaultdict
@@ -32,14 +33,21 @@ class Clock:
         def timed(*args: Any, **kwargs: Any) -> Any:
             if self._busy:
                 return function(*args, **kwargs)
-            self._busy, start = True, time.perf_counter()
+            self._busy, start = True, now()
             try:
                 return function(*args, **kwargs)
             finally:
                 self._busy = False
-                self.seconds[part] += time.perf_counter() - start
+                self.seconds[part] += now() - start
 
         return timed
+
+
+def now() -> float:
+    """Seconds, once a GPU has done what it was given."""
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    return time.perf_counter()
 
 
 class TimedBatches:
@@ -75,14 +83,19 @@ def timed_trial(folder: Path) -> type[ProxyTrial]:
                 instrument(self._training, self._clock)
 
         def step(self) -> dict[str, Any]:
-            start = time.perf_counter()
+            start = now()
             result = super().step()
-            self._clock.seconds["epochs"] += time.perf_counter() - start
+            self._clock.seconds["epochs"] += now() - start
             return result
 
         def save_checkpoint(self, checkpoint_dir: str) -> None:
             self._clock.timed("save", super().save_checkpoint)(checkpoint_dir)
-            told = {"started": self._started, "ended": time.time(), "seconds": parts(self._clock.seconds)}
+            told = {
+                "worker": os.getpid(),
+                "started": self._started,
+                "ended": time.time(),
+                "seconds": parts(self._clock.seconds),
+            }
             (folder / f"{uuid.uuid4().hex}.json").write_text(json.dumps(told))
 
     return TimedTrial

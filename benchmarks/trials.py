@@ -1,6 +1,6 @@
 """Trials an hour of the platform against the obvious stack, and where the platform's time goes.
 
-python -m benchmarks.trials [--sizes 32 64] [--proxy quick] [--data photos] [--trials 8] [--rounds 2] [--out FILE]
+python -m benchmarks.trials [WORDS OF A SWEEP] [--sizes 32 64] [--proxy quick] [--trials 8] [--rounds 2] [--out FILE]
 """
 
 from __future__ import annotations
@@ -31,10 +31,11 @@ from rich.table import Table
 
 from benchmarks.obvious_stack import obvious_trial
 from benchmarks.timed_trial import PARTS, timed_trial
+from db import Store
 from experiments.data.load import load_dataset
 from experiments.fidelity import proxy_arch
 from experiments.provenance import machine, package_versions
-from experiments.ray_run import RayConfig, connected
+from experiments.ray_run import RayConfig, connected, plan_slots
 from experiments.spec import TrialSpec
 from experiments.sweep_config import SweepConfig
 from space import Space
@@ -42,6 +43,8 @@ from space.cli import to_typed
 
 WORK = ("forward", "backward", "optimiser")
 """What a trial is for; evaluation is told apart, the rest is overhead."""
+SLOT = ("between", "ends")
+"""Of a slot: between the trials of a worker, and before its first and after its last trial, where few trials are."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +75,7 @@ class Measured:
     val_accuracy: float
     """Mean of the trials, 0 to 1."""
     shares: dict[str, float] = dataclasses.field(default_factory=dict)
-    """Parts of the time that the trials' slots were there; "between" is outside of trials."""
+    """Parts of the time that the trials' slots were there, of a trial and of SLOT."""
 
     @property
     def trials_per_hour(self) -> float:
@@ -81,9 +84,9 @@ class Measured:
 
     @property
     def overhead(self) -> float:
-        """Share that is no forward, backward, optimiser or evaluation, of all but the evaluation."""
-        evaluation = self.shares["evaluation"]
-        return (1 - evaluation - sum(self.shares[name] for name in WORK)) / (1 - evaluation)
+        """Share that is no forward, backward or optimiser, of all but evaluation and ends."""
+        counted = 1 - self.shares["evaluation"] - self.shares["ends"]
+        return 1 - sum(self.shares[name] for name in WORK) / counted
 
 
 def run_platform(work: Work, *words: str) -> Measured:
@@ -97,12 +100,12 @@ def run_platform(work: Work, *words: str) -> Measured:
                 raise RuntimeError("the sweep of the benchmark failed")
         told = [json.loads(file.read_text()) for file in folder.glob("*.json")]
         accuracy = _accuracy(config)
-    concurrent = experiments.sweep.plan_slots(config.resources).concurrent
+    concurrent = plan_slots(config.resources).concurrent
     return _measured(told, begun, accuracy, concurrent)
 
 
 def _accuracy(config: SweepConfig) -> float:
-    with experiments.sweep.Store.open(config.storage.url) as store:
+    with Store.open(config.storage.url) as store:
         return statistics.mean(trial.val_accuracy or 0.0 for trial in store.trials(config.study_name))
 
 
@@ -110,6 +113,12 @@ def _measured(told: Sequence[dict[str, Any]], begun: float, accuracy: float, con
     first, last = min(trial["started"] for trial in told), max(trial["ended"] for trial in told)
     there = concurrent * (last - first)
     shares = {part: sum(trial["seconds"][part] for trial in told) / there for part in PARTS}
+    spans = [
+        max(trial["ended"] for trial in told if trial["worker"] == worker)
+        - min(trial["started"] for trial in told if trial["worker"] == worker)
+        for worker in {trial["worker"] for trial in told}
+    ]
+    shares["ends"] = 1 - sum(spans) / there
     shares["between"] = 1 - sum(shares.values())
     return Measured(len(told), last - first, first - begun, accuracy, shares)
 
@@ -122,9 +131,9 @@ def run_obvious(work: Work) -> Measured:
         dataset = load_dataset(config.data.resolved(), config.proxy.image_size)
         arch = proxy_arch(space.base, config.proxy, dataset.channels, dataset.num_classes)
         spec = TrialSpec(arch, config.recipe, config.proxy, config.data.resolved(), dataset.fingerprint, 0)
-        begun = time.time()
+        slots, begun = plan_slots(config.resources), time.time()
         results = tune.Tuner(
-            tune.with_resources(obvious_trial, {"cpu": 1}),
+            tune.with_resources(obvious_trial, {"cpu": slots.cpus, "gpu": slots.gpus}),
             param_space={"spec": spec.to_dict(), "seed": tune.grid_search(list(range(work.trials)))},
             run_config=tune.RunConfig(storage_path=name, verbose=0),
         ).fit()
@@ -173,11 +182,11 @@ def pace_table(title: str, results: dict[str, list[Measured]]) -> Table:
 def share_table(title: str, runs: Sequence[Measured]) -> Table:
     """Where the platform's time goes, in percent, medians of the runs."""
     table = Table("part", "%", title=title)
-    for part in (*PARTS, "between"):
+    for part in (*PARTS, *SLOT):
         table.add_row(part, f"{100 * statistics.median(run.shares[part] for run in runs):.1f}")
     table.add_section()
     overhead = statistics.median(run.overhead for run in runs)
-    table.add_row("overhead: no forward, backward, optimiser; without evaluation", f"{100 * overhead:.1f}")
+    table.add_row("overhead: no forward, backward, optimiser; without evaluation, ends", f"{100 * overhead:.1f}")
     return table
 
 
@@ -190,11 +199,12 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sizes", type=int, nargs="+", default=[32, 64], help="image sizes in pixels")
     parser.add_argument("--proxy", default="quick", help="a proxy of experiments.sweep")
-    parser.add_argument("--data", default="photos", help="a data set of experiments.sweep that needs no path")
+    parser.add_argument("--data", default="photos", help="a data set of experiments.sweep")
     parser.add_argument("--space", default="idconv_groups", help="the space whose baseline is trained")
     parser.add_argument("--trials", type=int, default=8, help="of a run")
     parser.add_argument("--rounds", type=int, default=2, help="runs of each stack, in turn")
     parser.add_argument("--epochs", type=int, help="instead of the proxy's")
+    parser.add_argument("words", nargs="*", help="more of experiments.sweep's command line, as resources.gpus=0.25")
     parser.add_argument("--quick", action="store_true", help="tiny, to see that all of it works")
     parser.add_argument("--out", type=Path, default=Path("runs/benchmarks/trials.json"))
     return parser.parse_args()
@@ -205,9 +215,9 @@ def works(asked: argparse.Namespace) -> dict[int, Work]:
     if asked.quick:
         words = ("space=tiny_demo", "data=digits", "proxy.image_size=16", "proxy.epochs=1", "recipe.batch_size=32")
         return {16: Work(words, trials=2)}
-    words = (f"space={asked.space}", f"data={asked.data}", f"proxy={asked.proxy}")
+    common = (f"space={asked.space}", f"data={asked.data}", f"proxy={asked.proxy}", *asked.words)
     epochs = () if asked.epochs is None else (f"proxy.epochs={asked.epochs}",)
-    return {size: Work((*words, f"proxy.image_size={size}", *epochs), asked.trials) for size in asked.sizes}
+    return {size: Work((*common, f"proxy.image_size={size}", *epochs), asked.trials) for size in asked.sizes}
 
 
 def main() -> None:
