@@ -37,3 +37,19 @@ def shared_ray() -> Iterator[None]:
     ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
     yield
     ray.shutdown()
+
+
+@pytest.fixture(scope="session")
+def native_kernels(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """The native kernels, built for this session unless they are there; from then on `auto` uses them."""
+    import shutil
+
+    from transxnet.kernels.native import library
+
+    if not library.load():
+        if shutil.which(os.environ.get("CXX", "g++")) is None:
+            pytest.skip("no C++ compiler for the native kernels")
+        folder = tmp_path_factory.mktemp("native")
+        os.environ[library.FOLDER_VARIABLE] = str(folder)  # workers of sweeps find them there too
+        library.build(folder)
+        assert library.load()

@@ -17,6 +17,7 @@ from kernel_parity import (
     a_block,
     assert_same,
     block_step,
+    distances,
     mean_squared_errors,
     randomise,
     runs_here,
@@ -57,6 +58,8 @@ SIZES = [(1, 1), (2, 2), (1, 7), (4, 4), (7, 5), (8, 8), (14, 13), (3, 67)]
 @pytest.fixture(params=FAST)
 def kernels(request: pytest.FixtureRequest) -> str:
     name: str = request.param
+    if name == "native":
+        request.getfixturevalue("native_kernels")
     if not runs_here(name):
         pytest.skip(f"{name} kernels are not there on this CPU")
     return name
@@ -262,7 +265,7 @@ def golden_state() -> dict[str, Tensor]:
 def golden_network(state: dict[str, Tensor], kernels: str) -> TransXNet:
     with torch.device("meta"):
         net = TransXNet(VARIANTS["transxnet_t"].arch, kernels=kernels)
-    net.load_state_dict(state, assign=True)
+    net.load_state_dict({name: value.clone() for name, value in state.items()}, assign=True)
     return net.double()
 
 
@@ -287,6 +290,37 @@ def test_compiled(kernels: str) -> None:
             return implementation(kernels, block, x)(block, x, table)
 
         assert_same(step(compiled, compute, x, table), block_step("reference", block, x, table))
+
+
+@pytest.mark.parametrize("size", [SMALL, LARGE], ids=str)
+def test_the_gradient_has_a_gradient_or_says_that_it_has_none(kernels: str, size: tuple[int, int]) -> None:
+    case = a_block(size)
+
+    def curvature(name: str) -> dict[str, Tensor]:
+        block, x, table = copy.deepcopy(case)
+        out = implementation(name, block, x)(block, x, table).sin().sum()
+        parameters = list(block.parameters())
+        gradients = torch.autograd.grad(out, parameters, create_graph=True)
+        sum(gradient.square().sum() for gradient in gradients).backward()
+        return {name: parameter.grad for name, parameter in block.named_parameters()}
+
+    try:
+        found = curvature(kernels)
+    except RuntimeError as error:
+        assert "once_differentiable" in str(error)
+    else:
+        assert max(distances(found, curvature("reference")).values()) < 1e-9
+
+
+def test_transformed_by_torch_func(kernels: str, arch: ArchConfig) -> None:
+    net = network(arch, kernels).eval()
+
+    def loss(image: Tensor) -> Tensor:
+        return net(image[None]).square().sum()
+
+    found = torch.func.vmap(torch.func.grad(loss))(images(2))
+    net.set_kernels("reference")
+    torch.testing.assert_close(found, torch.stack([torch.func.grad(loss)(image) for image in images(2)]))
 
 
 def test_exported_to_onnx_with_any_batch(kernels: str, small_arch: ArchConfig, tmp_path: Path) -> None:

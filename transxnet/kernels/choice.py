@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
+import warnings
 from collections.abc import Callable
 
-import torch
 from timm.layers import DropPath
 from torch import Tensor, nn
 
@@ -33,28 +34,48 @@ def _reference(block: Block, x: Tensor, position_table: Tensor) -> Tensor:
     return out
 
 
+def _triton(block: Block, x: Tensor, position_table: Tensor) -> Tensor:
+    from transxnet.kernels.triton.block import block as compute  # only where somebody asks for it: Triton may be absent
+
+    return compute(block, x, position_table)
+
+
 IMPLEMENTATIONS: dict[str, BlockFunction] = {
     "reference": _reference,
     "pytorch": pytorch.block,
     "native": native.block,
+    "triton": _triton,
 }
-"""What can be asked for by name, beside auto."""
+"""What can be asked for by name, beside auto. Where one is not to be had, pytorch stands in for it."""
 
 
 def check_name(name: str) -> str:
-    """`name`, if it is one of an implementation or auto; raises ValueError otherwise."""
+    """`name`, if it is known; warns where pytorch will stand in for it, raises ValueError for an unknown one."""
     if name not in (AUTO, *IMPLEMENTATIONS):
         raise ValueError(f"kernels must be one of {', '.join((AUTO, *IMPLEMENTATIONS))}, got {name!r}")
+    if name == "native" and not native.is_built():
+        warnings.warn(
+            "native kernels are not built for this torch and machine, PyTorch computes the blocks; "
+            "run python -m transxnet.kernels.build",
+            stacklevel=3,
+        )
+    if name == "triton" and importlib.util.find_spec("triton") is None:
+        warnings.warn("Triton is not installed, PyTorch computes the blocks; pip install triton", stacklevel=3)
     return name
 
 
 def implementation(name: str, block: Block, x: Tensor) -> BlockFunction:
-    """How to compute `block` of `x`."""
+    """How to compute `block` of `x`; `auto` is native on a CPU where it is built, pytorch elsewhere.
+
+    On a GPU `auto` will be triton once that was measured to be faster; today it must be asked for.
+    """
     if name == "reference" or not _is_as_built(block):
         return _reference
-    if name in (AUTO, "native") and not torch.compiler.is_compiling() and native.fits(block, x):
+    if name in (AUTO, "native") and native.fits(block, x):
         return native.block
-    return IMPLEMENTATIONS["pytorch"]
+    if name == "triton" and x.is_cuda and importlib.util.find_spec("triton") is not None:
+        return _triton
+    return pytorch.block
 
 
 def _is_as_built(block: nn.Module) -> bool:

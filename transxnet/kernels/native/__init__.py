@@ -1,1 +1,1 @@
-"""Native CPU kernels: a block as two calls of C++ (csrc/block.h), where `python -m transxnet.kernels.build` built them."""
+"""Native CPU kernels: a block as two calls of C++ (csrc/block.h), once `python -m transxnet.kernels.build` was run."""

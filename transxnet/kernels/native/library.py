@@ -75,7 +75,7 @@ def load(folder: Path | None = None) -> bool:
     path = library_file(folder)
     if not path.is_file():
         return False
-    torch.ops.load_library(path)
+    torch.ops.load_library(path)  # type: ignore[no-untyped-call]
     return True
 
 

@@ -10,14 +10,18 @@ from torch.autograd.function import once_differentiable
 
 from transxnet.block import Block
 from transxnet.kernels.native import library
+from transxnet.kernels.rules import exact_on_cpu
 from transxnet.osra import OverlappingReduction
 
-_DTYPES = (torch.float32, torch.float64)
+
+def is_built() -> bool:
+    """Whether the library is there for this torch and machine."""
+    return library.load()
 
 
 def fits(block: Block, x: Tensor) -> bool:
     """Whether the library is there and can compute `block` of the map x [B, C, H, W]."""
-    if x.device.type != "cpu" or x.dtype not in _DTYPES or not library.load():
+    if not exact_on_cpu(x) or not is_built():
         return False
     norms = _norms(block)
     first = norms[0]
@@ -50,6 +54,7 @@ class _Block(torch.autograd.Function):
         ctx: Any, x: Tensor, table: Tensor, settings: Any, buffers: list[Tensor], drops: Any, *params: Tensor
     ) -> Tensor:
         config, training, momentum, eps = settings
+        out: Tensor
         out, *saved = torch.ops.transxnet.block_forward(
             x, table, params, buffers, config, training, momentum, eps, *drops
         )
@@ -58,9 +63,10 @@ class _Block(torch.autograd.Function):
         return out
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        saved, params = ctx.saved_tensors[: ctx.count], ctx.saved_tensors[ctx.count :]
+        tensors = ctx.saved_tensors  # once: gradient checkpointing gives them out a single time
+        saved, params = tensors[: ctx.count], tensors[ctx.count :]
         dx, dtable, *grads = torch.ops.transxnet.block_backward(
             grad, saved, params, ctx.config, ctx.training, *ctx.drops
         )
@@ -90,16 +96,19 @@ def _config(module: Block) -> list[int]:
 def _parameters(module: Block) -> list[Tensor]:
     """In the order of csrc/params.h."""
     idconv, osra, ffn = module.mixer.idconv, module.mixer.osra, module.ffn
+    widen: Any
+    narrow: Any
     spread, _, norm1, squeeze, _, norm2, expand, norm3 = module.mixer.ste.enhance
     widen, _, ffn_norm1 = ffn.expand
     narrow, ffn_norm3 = ffn.project
-    params = [
+    params: list[Tensor] = [
         *_both(module.dpe), *_both(module.norm1),
         idconv.squeeze.conv.weight, *_both(idconv.squeeze.bn), *_both(idconv.expand), idconv.kernels, idconv.biases,
         *_both(osra.q), *_both(osra.local), *_both(osra.kv),
         *_both(spread), *_both(norm1), *_both(squeeze), *_both(norm2), *_both(expand), *_both(norm3),
         *_both(module.layer_scale1), *_both(module.norm2),
-        widen.weight, *_both(ffn_norm1), *_both(ffn.norm), narrow.weight, *_both(ffn_norm3), *_both(module.layer_scale2),
+        widen.weight, *_both(ffn_norm1), *_both(ffn.norm), narrow.weight, *_both(ffn_norm3),
+        *_both(module.layer_scale2),
     ]  # fmt: skip
     if isinstance(osra.reduce, OverlappingReduction):
         for layer in (osra.reduce.spatial, osra.reduce.pointwise):
