@@ -8,6 +8,7 @@ of what comes next. Taps that can only meet padding are cut away.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -29,15 +30,27 @@ from transxnet.ste import STE
 
 def block(module: Block, x: Tensor, position_table: Tensor) -> Tensor:
     """`module(x, position_table)`."""
-    batch, channels, height, width = x.shape
-    grid = (height, width)
-    y = x.transpose(0, 1).reshape(channels, batch, height * width)  # no copy behind another such block
+    grid = (x.shape[2], x.shape[3])
+    y = x.transpose(0, 1).flatten(2).contiguous()  # no copy behind another such block
     y = _depthwise([module.dpe], Affine(y), grid, residual=True)
     near, far = torch.split(group_norm(module.norm1, y), module.mixer.split)
     mixed = torch.cat([_idconv(module.mixer.idconv, near, grid), _osra(module.mixer.osra, far, position_table, grid)])
     y = _add_scaled(y, _ste(module.mixer.ste, mixed, grid), module.layer_scale1, module.drop_path, mixed)
     y = _add_scaled(y, _ffn(module.ffn, group_norm(module.norm2, y), grid), module.layer_scale2, module.drop_path)
-    return y.view(channels, batch, height, width).transpose(0, 1)
+    out: Tensor = _Leave.apply(y, grid)
+    return out
+
+
+class _Leave(torch.autograd.Function):
+    """[C, B, P] as [B, C, H, W] without a copy; its gradient, however it lies, becomes channel-major again."""
+
+    @staticmethod
+    def forward(ctx: Any, y: Tensor, grid: Grid) -> Tensor:
+        return y.view(*y.shape[:2], *grid).transpose(0, 1)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+        return grad.transpose(0, 1).flatten(2).contiguous(), None
 
 
 def _add_scaled(
@@ -90,7 +103,8 @@ def _osra(module: OSRA, x: Tensor, position_table: Tensor, grid: Grid) -> Tensor
     attention = ((k * module.scale).mT @ q).view(module.heads, batch, -1, pixels)
     attention = (attention + position_table[0].mT.unsqueeze(1)).softmax(dim=2)  # [h, B, m, P]
     out = v @ attention.view(module.heads * batch, -1, pixels)  # [h * B, d, P]
-    return out.view(module.heads, batch, -1, pixels).transpose(1, 2).reshape(channels, batch, pixels)
+    merged: Tensor = out.view(module.heads, batch, -1, pixels).transpose(1, 2)
+    return merged.reshape(channels, batch, pixels)
 
 
 def _split_heads(x: Tensor, heads: int) -> Tensor:

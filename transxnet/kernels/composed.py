@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from transxnet.block import Block, DMixer, LayerScale
 from transxnet.idconv import IDConv
 from transxnet.kernels.parts import bias_of, conv_of
+from transxnet.kernels.rules import has_few_keys
 from transxnet.ms_ffn import MSFFN
 from transxnet.osra import OSRA, OverlappingReduction
 from transxnet.ste import STE
@@ -63,17 +64,16 @@ def _mixer(module: DMixer, x: Tensor, position_table: Tensor, ops: Operators) ->
 
 def _idconv(module: IDConv, x: Tensor, ops: Operators) -> Tensor:
     # The order matters in training: the projection's batch norm sees the pooled map first, then the mean.
-    votes = _vote(module, module.pool(x), ops)  # [B, G, C, K, K]
-    kernels = (votes * module.kernels).sum(dim=1)  # [B, C, K, K]
-    votes = _vote(module, x.mean(dim=(2, 3), keepdim=True), ops)[..., 0, 0]  # [B, G, C]
+    votes = _vote(module, module.pool(x), ops)  # [B, K, K, G, C]
+    kernels = (votes * module.kernels.permute(2, 3, 0, 1)).sum(dim=3).permute(0, 3, 1, 2)  # [B, C, K, K]
+    votes = _vote(module, x.mean(dim=(2, 3), keepdim=True), ops)[:, 0, 0]  # [B, G, C]
     return ops.per_sample(x, kernels, (votes * module.biases).sum(dim=1))
 
 
 def _vote(module: IDConv, pooled: Tensor, ops: Operators) -> Tensor:
     squeezed = module.squeeze.bn(ops.pointwise(module.squeeze.conv, pooled))
-    logits = ops.pointwise(module.expand, F.gelu(squeezed))  # [B, G*C, k, k]
-    grouped: Tensor = logits.view(-1, module.groups, module.channels, *logits.shape[2:])
-    return grouped.softmax(dim=1)
+    logits = ops.pointwise(module.expand, F.gelu(squeezed)).permute(0, 2, 3, 1)  # [B, k, k, G*C]
+    return logits.reshape(*logits.shape[:3], module.groups, module.channels).softmax(dim=3)
 
 
 def _osra(module: OSRA, x: Tensor, position_table: Tensor, ops: Operators) -> Tensor:
@@ -81,10 +81,16 @@ def _osra(module: OSRA, x: Tensor, position_table: Tensor, ops: Operators) -> Te
     reduced = ops.depthwise_group(reduced, [module.local.weight], [bias_of(module.local)], residual=True)
     q = _split_heads(ops.pointwise(module.q, x), module.heads)  # [B, h, n, d]
     k, v = (_split_heads(half, module.heads) for half in ops.pointwise(module.kv, reduced).chunk(2, dim=1))
-    attention = q @ k.transpose(-1, -2) * module.scale + position_table  # [B, h, n, m]
-    out = attention.softmax(dim=-1) @ v  # [B, h, n, d]
+    out = _attend(q, k * module.scale, v, position_table)  # [B, h, n, d]
     pixels: Tensor = out.permute(0, 2, 1, 3).reshape(x.shape[0], *x.shape[-2:], -1)
     return pixels.permute(0, 3, 1, 2)
+
+
+def _attend(q: Tensor, k: Tensor, v: Tensor, position_table: Tensor) -> Tensor:
+    if has_few_keys(k):
+        attention = (k @ q.mT + position_table.mT).softmax(dim=-2)  # [B, h, m, n]
+        return attention.mT @ v
+    return (q @ k.mT + position_table).softmax(dim=-1) @ v
 
 
 def _split_heads(x: Tensor, heads: int) -> Tensor:

@@ -31,22 +31,34 @@ ALWAYS_SMALL_PIXELS = 16
 # | [8, 24, 56, 56]      |            |             |  8330 / 1569 |
 # | [8, 112, 14, 14]     |   98 /     |             |  2175 / 459  |
 # | [64, 24, 8, 8]       |   80 /     |      - /236 |  1281 / 313  |
+# | [1, 7168, 2, 2] (*)  | 1327 / 115 |             |              |
+#
+# (*) Contiguous: IDConv's convolution on a channel-major map. oneDNN is slow where the kernel is larger than the map.
 SLOW_WEIGHT_GRADIENT_KERNEL = 5
 
 # One accumulator runs over the whole map there: on [2, 24, 112, 112] its rounding error passed 3 times oneDNN's.
 LARGEST_MAP_AS_KERNEL = 64
+
+# Attention, forward and backward, us: softmax along the keys as the last dimension / with the queries last.
+#
+# | [B, h, n, m]       | [64, 1, 256, 4] | [64, 2, 64, 4] | [64, 4, 64, 16] | [8, 8, 49, 49] | [8, 1, 3136, 49] |
+# |--------------------|-----------------|----------------|-----------------|----------------|------------------|
+# | forward + backward |      2814 / 890 |     1922 / 827 |     3113 / 3288 |    1574 / 1677 |     8783 / 12088 |
+FEW_KEYS = 8
 
 
 def exact_on_cpu(x: Tensor) -> bool:
     """Whether `x` is computed on a CPU in the full precision of float32 or float64, and not recorded for elsewhere.
 
     Only then may an identity be folded into a kernel (in a short format it would swallow the kernel), and only there
-    the rules below were measured. A recorded graph keeps convolutions, which are not tied to a map's size.
+    the rules below were measured. A recorded graph keeps convolutions, which are not tied to a map's size, and so does
+    one that torch.func transforms.
     """
     return (
         x.device.type == "cpu"
         and not torch.compiler.is_compiling()
         and torch._C._get_tracing_state() is None
+        and not torch._C._are_functorch_transforms_active()
         and x.dtype in (torch.float32, torch.float64)
         and not torch.is_autocast_enabled("cpu")
         and torch.get_float32_matmul_precision() == "highest"
@@ -59,10 +71,15 @@ def is_small_map(x: Tensor) -> bool:
     return exact_on_cpu(x) and (pixels <= ALWAYS_SMALL_PIXELS or pixels < x.shape[0])
 
 
+def has_few_keys(keys: Tensor) -> bool:
+    """Whether attention to `keys` [B, h, m, d] is best computed with the queries last."""
+    return keys.device.type == "cpu" and keys.shape[2] <= FEW_KEYS
+
+
 def is_map_the_better_kernel(x: Tensor, weight: Tensor) -> bool:
     """Whether the gradient of depthwise `weight` [C, 1, kh, kw] is best computed with the map `x` as kernel."""
     return (
         exact_on_cpu(x)
-        and max(weight.shape[-2:]) >= SLOW_WEIGHT_GRADIENT_KERNEL
+        and (max(weight.shape[-2:]) >= SLOW_WEIGHT_GRADIENT_KERNEL or max(weight.shape[-2:]) > min(x.shape[-2:]))
         and max(x.shape[-2:]) <= LARGEST_MAP_AS_KERNEL
     )
