@@ -18,6 +18,7 @@ from pathlib import Path
 # Before torch comes: many shapes in one process would push each other out of oneDNN's primitive cache of 1,024.
 os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "16384")
 os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # the profiler's own chatter
+os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # and its warning of memory that lay there before it began
 
 import torch
 

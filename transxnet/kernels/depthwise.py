@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from transxnet.kernels.rules import is_map_the_better_kernel
+from transxnet.kernels.rules import LONGEST_SUM, is_map_the_better_kernel
 
 # Shapes: B batch, C channels, H x W map, kh x kw kernel, both odd; the map keeps its size.
 
@@ -67,10 +67,16 @@ class _Depthwise(torch.autograd.Function):
 def _weight_gradient(x: Tensor, grad: Tensor, padding: tuple[int, int]) -> Tensor:
     batch, channels, height, width = x.shape
     maps = batch * channels
-    folded = x.permute(2, 3, 0, 1).reshape(1, height, width, maps).permute(0, 3, 1, 2)
-    out = F.conv2d(folded, grad.reshape(maps, 1, height, width), padding=padding, groups=maps)
-    height, width = (2 * pad + 1 for pad in padding)
-    return out[..., :height, :width].reshape(batch, channels, height, width).sum(0).unsqueeze(1)
+    folded = x.permute(2, 3, 0, 1).reshape(height, width, maps)
+    padded = F.pad(folded, (0, 0, 0, 0, padding[0], padding[0])).permute(2, 0, 1).unsqueeze(0)
+    kernels = grad.reshape(maps, 1, height, width)
+    rows = max(1, LONGEST_SUM // width)
+    bands = [
+        F.conv2d(padded[:, :, top : top + rows + 2 * padding[0]], band, padding=(0, padding[1]), groups=maps)
+        for top, band in zip(range(0, height, rows), kernels.split(rows, dim=2), strict=True)
+    ]
+    out = bands[0] if len(bands) == 1 else torch.stack(bands).sum(dim=0)
+    return out.view(batch, channels, *out.shape[2:]).sum(dim=0).unsqueeze(1)
 
 
 def _padding(weight: Tensor) -> tuple[int, int]:
