@@ -54,17 +54,18 @@ void gelu_backward(int64_t rows, int64_t channels, const T* x, const T* scale, c
 template <typename T>
 void moments(int64_t rows, int64_t channels, const T* x, int64_t ldx, T* mean, T* squares) {
   for_chunks<T>(channels, [&]<int V>(int64_t c, int n) {
-    // Distances from the first pixel instead of from zero: nothing is lost where the mean is far from zero.
+    // Distances from the first pixel instead of from zero, and squares of distances from the mean in a second pass over
+    // what is still in the cache: nothing is lost where the mean is far from zero or the deviation small.
     const Pack<T, V> origin = load_part<T, V>(x + c, n);
     Pack<T, V> sum = {}, square = {};
-    for (int64_t i = 1; i < rows; ++i) {
-      const Pack<T, V> distance = load_part<T, V>(x + i * ldx + c, n) - origin;
-      sum += distance;
+    for (int64_t i = 1; i < rows; ++i) sum += load_part<T, V>(x + i * ldx + c, n) - origin;
+    const Pack<T, V> offset = sum / static_cast<T>(rows);
+    for (int64_t i = 0; i < rows; ++i) {
+      const Pack<T, V> distance = load_part<T, V>(x + i * ldx + c, n) - origin - offset;
       square += distance * distance;
     }
-    const Pack<T, V> offset = sum / static_cast<T>(rows);
     store_part<T, V>(mean + c, origin + offset, n);
-    store_part<T, V>(squares + c, square - sum * offset, n);
+    store_part<T, V>(squares + c, square, n);
   });
 }
 

@@ -1,0 +1,97 @@
+"""The native kernels: built by command, one library for several instruction sets, and what happens without them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from kernel_parity import a_block, assert_same, block_step
+
+from transxnet.arch import ArchConfig
+from transxnet.kernels.choice import IMPLEMENTATIONS, implementation
+from transxnet.kernels.native import library
+from transxnet.network import TransXNet
+
+ROOT = Path(__file__).parent.parent
+
+
+def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    env = {**os.environ, **environment}
+    return subprocess.run([sys.executable, *arguments], env=env, cwd=ROOT, capture_output=True, text=True)
+
+
+@pytest.mark.parametrize("instruction_set", ["avx2", "plain"])
+def test_lesser_instruction_sets_compute_the_same(native_kernels: None, instruction_set: str) -> None:
+    chosen = "native and (of_any_settings or on_any_map or rounding_errors)"
+    done = run(
+        "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/test_kernels.py", "-k", chosen,
+        TRANSXNET_NATIVE_ISA=instruction_set,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout
+    assert " passed" in done.stdout
+    named = run(
+        "-c", "import torch; from transxnet.kernels.native import library; library.load(); "
+        "print(torch.ops.transxnet.instruction_set())", TRANSXNET_NATIVE_ISA=instruction_set,
+    )  # fmt: skip
+    assert named.stdout.strip() in (instruction_set, "plain")  # plain where the machine has no more
+
+
+def test_sums_do_not_depend_on_the_threads(native_kernels: None) -> None:
+    case = a_block((16, 16))
+    case = (case[0], torch.cat([case[1]] * 8), case[2])  # a map that is split into parts
+    alone = block_step("native", *case)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        assert_same(block_step("native", *case), alone, tolerance=1e-13)
+    finally:
+        torch.set_num_threads(threads)
+
+
+def test_without_a_compiler_the_command_says_so(tmp_path: Path) -> None:
+    done = run("-m", "transxnet.kernels.build", "--folder", str(tmp_path / "native"), CXX="no-such-compiler")
+    assert done.returncode == 2
+    assert done.stderr.splitlines() == [
+        "the native kernels need a C++20 compiler, got none as 'no-such-compiler'; install g++ or name another in CXX "
+        "(without them blocks are computed by PyTorch alone)"
+    ]
+    assert not (tmp_path / "native").exists()
+
+
+def test_a_compiler_that_fails_leaves_no_library(tmp_path: Path) -> None:
+    done = run("-m", "transxnet.kernels.build", "--folder", str(tmp_path), CXX="false")
+    assert done.returncode == 2
+    assert done.stderr.startswith("the native kernels must compile, got from false:")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.fixture
+def not_built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv(library.FOLDER_VARIABLE, str(tmp_path))
+    library.load.cache_clear()
+    yield
+    library.load.cache_clear()
+
+
+def test_where_they_are_not_built_pytorch_stands_in_and_says_so(not_built: None, small_arch: ArchConfig) -> None:
+    block, x, _ = a_block((4, 4))
+    assert implementation("auto", block, x) is IMPLEMENTATIONS["pytorch"]
+    assert implementation("native", block, x) is IMPLEMENTATIONS["pytorch"]
+    with pytest.warns(UserWarning, match=r"not built .*run python -m transxnet\.kernels\.build"):
+        TransXNet(small_arch, kernels="native")
+
+
+def test_a_library_for_another_torch_is_not_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    here = library.library_file()
+    monkeypatch.setattr(torch, "__version__", "0.0")
+    library._key.cache_clear()
+    try:
+        assert library.library_file() != here
+    finally:
+        monkeypatch.undo()
+        library._key.cache_clear()
