@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 
 from db import Provenance
+from transxnet.kernels.choice import describe_auto
 
 PACKAGE = "transxnet-search"
 RECORDED = ("torch", "timm", "numpy", "ray", "optuna", "fvcore", "sqlalchemy", "scikit-image", "scikit-learn")
@@ -38,7 +39,7 @@ def package_versions() -> dict[str, str]:
 
 
 def machine() -> dict[str, str | int | list[str]]:
-    """Host, processor, cores and GPUs."""
+    """Host, processor, cores, GPUs, and how blocks are computed on its CPU."""
     gpus = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
     return {
         "host": platform.node(),
@@ -46,6 +47,7 @@ def machine() -> dict[str, str | int | list[str]]:
         "processor": _processor(),
         "cores": os.cpu_count() or 0,
         "gpus": gpus,
+        "kernels": describe_auto(),
         "python": platform.python_version(),
     }
 

@@ -23,6 +23,7 @@ from db import Store
 from experiments.driver import Driver
 from experiments.trainable import WEIGHTS_FILE, ProxyTrial
 from experiments.weights import keep_weights
+from transxnet.kernels.choice import AUTO, check_name, describe_auto
 
 WORKER_ENVIRONMENT = {
     # Waiting threads sleep: where they spin and another process needs the core, a step takes many times as long.
@@ -43,6 +44,8 @@ class ResourcesConfig:
     """Trials at once; None: as many as the cores and GPUs allow."""
     deterministic: bool = False
     """Whether a trial on a GPU repeats bit for bit, at a price in speed; on a CPU it does anyway."""
+    kernels: str = AUTO
+    """How blocks are computed: auto, reference, pytorch, native or triton. All compute the same up to rounding."""
 
     def __post_init__(self) -> None:
         if not self.cpus > 0:
@@ -52,6 +55,7 @@ class ResourcesConfig:
             raise ValueError(f"resources.gpus must be between 0 and 1 or a whole number, got {gpus:g}")
         if self.max_concurrent is not None and self.max_concurrent < 1:
             raise ValueError(f"resources.max_concurrent must be at least 1, got {self.max_concurrent}")
+        check_name(self.kernels)
 
 
 @dataclass(frozen=True)
@@ -93,11 +97,18 @@ class Slots:
     gpus: float
     concurrent: int
     deterministic: bool = False
+    kernels: str = AUTO
 
     @property
     def threads(self) -> int:
         """torch threads of a trial."""
         return max(1, int(self.cpus))
+
+    def describe(self) -> str:
+        """For people: how many trials at once, and what each has."""
+        what = describe_auto() if self.kernels == AUTO and not self.gpus else self.kernels
+        hint = "; python -m transxnet.kernels.build makes faster ones" if what == "pytorch" and not self.gpus else ""
+        return f"{self.concurrent} at a time, {self.threads} thread(s) each, kernels: {what}{hint}"
 
 
 @contextlib.contextmanager
@@ -156,7 +167,8 @@ def plan_slots(config: ResourcesConfig) -> Slots:
             f"a trial must fit the machines, got resources.cpus={config.cpus:g} resources.gpus={wanted:g} with "
             f"{cpus:g} CPUs and {gpus:g} GPUs there; ask for less"
         )
-    return Slots(config.cpus, wanted, int(min(fits, config.max_concurrent or math.inf)), config.deterministic)
+    concurrent = int(min(fits, config.max_concurrent or math.inf))
+    return Slots(config.cpus, wanted, concurrent, config.deterministic, config.kernels)
 
 
 def _fits_gpus(wanted: float, gpus: float) -> float:
@@ -292,6 +304,7 @@ class _DriverSearcher(Searcher):  # type: ignore[misc]
             "spec": job.spec.to_dict(),
             "threads": self._slots.threads,
             "deterministic": self._slots.deterministic,
+            "kernels": self._slots.kernels,
             "spared": job.is_baseline,
         }
 

@@ -64,7 +64,7 @@ def sweep(config: SweepConfig, console: Console) -> int:
     _introduce(config, space, dataset, console)
     with connected(config.ray):
         slots = plan_slots(config.resources)
-        console.print(f"{slots.concurrent} at a time, {slots.threads} thread(s) each\n", highlight=False)
+        console.print(f"{slots.describe()}\n", highlight=False)
         with only_driver(_folder(config), config.study_name), Store.open(config.storage.url) as store:
             store.add_architectures([architecture_record(space.base)])
             store.add_study(_study(config, space, dataset))

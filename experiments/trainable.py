@@ -21,9 +21,9 @@ STATE_FILE = "state.pt"
 
 
 class ProxyTrial(tune.Trainable):  # type: ignore[misc]
-    """Trains `config["spec"]` on `config["threads"]` threads, repeatably if `config["deterministic"]`.
+    """Trains `config["spec"]`, one epoch a step.
 
-    One step is one epoch.
+    The config's `threads`, `kernels` and `deterministic` say how it is computed.
 
     A training that cannot go on ends its trial with a `failure` in the result, not with an exception: the worker
     lives on for the next trial and the record gets the reason.
@@ -70,7 +70,7 @@ class ProxyTrial(tune.Trainable):  # type: ignore[misc]
         self._training.load_state(torch.load(Path(checkpoint_dir) / STATE_FILE, weights_only=True))
 
     def _build(self, config: dict[str, Any]) -> None:
-        self._training = Training(TrialSpec.from_dict(config["spec"]))
+        self._training = Training(TrialSpec.from_dict(config["spec"]), kernels=config["kernels"])
 
     def _attempt(self, action: Callable[[], None]) -> None:
         try:

@@ -243,6 +243,11 @@ def test_a_part_of_several_gpus_is_refused():
         ResourcesConfig(gpus=1.5)
 
 
+def test_unknown_kernels_are_refused_before_anything_runs():
+    with pytest.raises(ValueError, match=r"kernels must be one of auto, reference, .* got 'fast'"):
+        ResourcesConfig(kernels="fast")
+
+
 def test_workers_sleep_while_they_wait_for_a_core_and_the_driver_keeps_its_environment():
     program = """
 import os

@@ -75,7 +75,7 @@ def started(spec):
 
 def config_of(spec):
     """What Ray gives a trial."""
-    return {"spec": spec.to_dict(), "threads": 1, "deterministic": False}
+    return {"spec": spec.to_dict(), "threads": 1, "deterministic": False, "kernels": "auto"}
 
 
 def test_one_spec_gives_one_result_whatever_ran_before_it(spec, reference):

@@ -64,6 +64,11 @@ def check_name(name: str) -> str:
     return name
 
 
+def describe_auto() -> str:
+    """What `auto` is on this machine's CPU."""
+    return f"native, {native.instruction_set()}" if native.is_built() else "pytorch"
+
+
 def implementation(name: str, block: Block, x: Tensor) -> BlockFunction:
     """How to compute `block` of `x`; `auto` is native on a CPU where it is built, pytorch elsewhere.
 

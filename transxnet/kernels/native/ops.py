@@ -19,6 +19,12 @@ def is_built() -> bool:
     return library.load()
 
 
+def instruction_set() -> str:
+    """The instruction set whose kernels this machine runs: avx512, avx2 or plain. The library must be there."""
+    name: str = torch.ops.transxnet.instruction_set()
+    return name
+
+
 def fits(block: Block, x: Tensor) -> bool:
     """Whether the library is there and can compute `block` of the map x [B, C, H, W]."""
     if not exact_on_cpu(x) or not is_built():
