@@ -52,7 +52,7 @@ SETTINGS = {
     "heads": {"heads": 4},
     "bottlenecks": {"idconv_reduction": 1, "ste_reduction": 2, "ste_floor": 1},
 }
-SIZES = [(1, 1), (2, 2), (1, 7), (4, 4), (7, 5), (8, 8), (14, 13), (3, 67), (24, 29)]
+SIZES = [(1, 1), (2, 2), (1, 7), (4, 4), (7, 5), (8, 8), (14, 13), (3, 67), (24, 29), (38, 37)]
 
 
 @pytest.fixture(params=FAST)

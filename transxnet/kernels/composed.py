@@ -12,7 +12,8 @@ from torch import Tensor, nn
 
 from transxnet.block import Block, DMixer, LayerScale
 from transxnet.idconv import IDConv
-from transxnet.kernels.parts import bias_of, conv_of
+from transxnet.kernels.batch_norm import batch_norm
+from transxnet.kernels.parts import bias_of, conv_of, norm_of
 from transxnet.kernels.rules import has_few_keys
 from transxnet.ms_ffn import MSFFN
 from transxnet.osra import OSRA, OverlappingReduction
@@ -109,16 +110,15 @@ def _reduce(module: OverlappingReduction, x: Tensor, ops: Operators) -> Tensor:
 def _ste(module: STE, x: Tensor, ops: Operators) -> Tensor:
     spread, _, norm1, squeeze, _, norm2, expand, norm3 = module.enhance
     spread, squeeze, expand = conv_of(spread), conv_of(squeeze), conv_of(expand)
-    y = norm1(F.gelu(ops.depthwise_group(x, [spread.weight], [bias_of(spread)], residual=False)))
-    out: Tensor = x + norm3(ops.pointwise(expand, norm2(F.gelu(ops.pointwise(squeeze, y)))))
-    return out
+    y = F.gelu(ops.depthwise_group(x, [spread.weight], [bias_of(spread)], residual=False))
+    y = F.gelu(ops.pointwise(squeeze, batch_norm(norm_of(norm1), y)))
+    return x + batch_norm(norm_of(norm3), ops.pointwise(expand, batch_norm(norm_of(norm2), y)))
 
 
 def _ffn(module: MSFFN, x: Tensor, ops: Operators) -> Tensor:
     widen, _, norm = module.expand
     narrow, last_norm = module.project
     scales = [conv_of(conv) for conv in module.scales]
-    x = norm(F.gelu(ops.pointwise(conv_of(widen), x)))  # [B, hidden, H, W]
+    x = batch_norm(norm_of(norm), F.gelu(ops.pointwise(conv_of(widen), x)))  # [B, hidden, H, W]
     x = ops.depthwise_group(x, [conv.weight for conv in scales], [bias_of(conv) for conv in scales], residual=True)
-    out: Tensor = last_norm(ops.pointwise(conv_of(narrow), module.norm(F.gelu(x))))
-    return out
+    return batch_norm(norm_of(last_norm), ops.pointwise(conv_of(narrow), batch_norm(module.norm, F.gelu(x))))

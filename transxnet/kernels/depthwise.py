@@ -73,7 +73,7 @@ def _weight_gradient(x: Tensor, grad: Tensor, padding: tuple[int, int]) -> Tenso
     rows = max(1, LONGEST_SUM // width)
     bands = [
         F.conv2d(padded[:, :, top : top + rows + 2 * padding[0]], band, padding=(0, padding[1]), groups=maps)
-        for top, band in zip(range(0, height, rows), kernels.split(rows, dim=2), strict=True)
+        for top, band in zip(range(0, height, rows), torch.split(kernels, rows, dim=2), strict=True)
     ]
     out = bands[0] if len(bands) == 1 else torch.stack(bands).sum(dim=0)
     return out.view(batch, channels, *out.shape[2:]).sum(dim=0).unsqueeze(1)

@@ -38,7 +38,7 @@ def batch_norm(norm: nn.BatchNorm2d, x: Tensor) -> Affine:
     bias = norm.bias.view(-1, 1, 1)
     if norm.training or norm.running_mean is None or norm.running_var is None:
         centred, scale, _, mean, variance = _Standardise.apply(x, norm.weight, norm.eps, (1, 2))
-        _follow(norm, mean.flatten(), variance.flatten(), x.shape[1] * x.shape[2])
+        follow(norm, mean.flatten(), variance.flatten(), x.shape[1] * x.shape[2])
         return Affine(centred, scale, bias)
     scale = norm.weight * (norm.running_var + norm.eps).rsqrt()
     return Affine(x - norm.running_mean.view(-1, 1, 1), scale.view(-1, 1, 1), bias)
@@ -50,7 +50,8 @@ def group_norm(norm: nn.GroupNorm, x: Tensor) -> Tensor:
     return Affine(centred, scale, norm.bias.view(-1, 1, 1)).value()
 
 
-def _follow(norm: nn.BatchNorm2d, mean: Tensor, variance: Tensor, count: int) -> None:
+def follow(norm: nn.BatchNorm2d, mean: Tensor, variance: Tensor, count: int) -> None:
+    """Move the running statistics towards a batch's mean and variance [C] of `count` values, as torch does."""
     if count == 1:
         raise ValueError("batch norm in training needs more than one value a channel, got 1; use a larger batch")
     if norm.running_mean is None or norm.running_var is None or norm.num_batches_tracked is None:

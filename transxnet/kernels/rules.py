@@ -41,6 +41,9 @@ SLOW_WEIGHT_GRADIENT_KERNEL = 5
 LONGEST_SUM = 512
 """Pixels."""
 
+# Pixels of a batch that torch's channels_last batch norm may sum; T at 224 pixels, batch 8, has 25,088 in stage 1.
+LONGEST_BATCH_NORM_SUM = 4096
+
 # Attention, forward and backward, us: softmax along the keys as the last dimension / with the queries last.
 #
 # | [B, h, n, m]       | [64, 1, 256, 4] | [64, 2, 64, 4] | [64, 4, 64, 16] | [8, 8, 49, 49] | [8, 1, 3136, 49] |
@@ -71,6 +74,11 @@ def is_small_map(x: Tensor) -> bool:
     """Whether a block of the map `x` [B, C, H, W] is best computed channel-major."""
     pixels = x.shape[-2] * x.shape[-1]
     return exact_on_cpu(x) and (pixels <= ALWAYS_SMALL_PIXELS or pixels < x.shape[0])
+
+
+def is_long_sum(x: Tensor) -> bool:
+    """Whether torch loses digits when it sums the pixels of a channels_last `x` [B, C, H, W]."""
+    return exact_on_cpu(x) and x.numel() > LONGEST_BATCH_NORM_SUM * x.shape[1]
 
 
 def has_few_keys(keys: Tensor) -> bool:
