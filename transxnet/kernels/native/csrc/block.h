@@ -150,7 +150,7 @@ std::vector<Tensor> backward(const Tensor& grad, const std::vector<Tensor>& save
   const Tensor dout = rows_of(grad), x = tape.read(), embedded = tape.read(), moments1 = tape.read(), mixed = tape.read();
   const GroupNorm<T> norm1{p[kNorm1Weight], p[kNorm1Bias], moments1, l.grid, l.channels};
   Tape mixer = tape;  // read behind the branch that comes after it
-  tape.next += 11 + (l.stride > 1 ? 6 : 0) + 4;
+  tape.next += kIdconvSaved + (l.stride > 1 ? kReduceSaved : 0) + kOsraSaved;
   const SteSaved<T> ste = read_ste<T>(l, p, settings, tape);
   const Tensor middle = tape.read(), moments2 = tape.read();
   const GroupNorm<T> norm2{p[kNorm2Weight], p[kNorm2Bias], moments2, l.grid, l.channels};

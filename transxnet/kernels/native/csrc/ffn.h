@@ -27,8 +27,9 @@ std::pair<Tensor, BatchNorm<T>> ffn_forward(const Layout& l, const Tensor& x, co
   const Tensor wide = tape.keep(product(x, matrix(p[kWidenWeight])));
   const int64_t hidden = wide.size(1);
   const Tensor active1 = tape.keep(at::empty_like(wide));
-  for_stretches(l.grid, [&](int64_t row, int64_t rows) {
-    k.gelu(rows, hidden, ptr<T>(wide) + row * hidden, nullptr, nullptr, ptr<T>(active1) + row * hidden);
+  for_stretches(l.grid, [&](int64_t row, int64_t rows) {  // its slope takes the place of its input
+    k.gelu(rows, hidden, ptr<T>(wide) + row * hidden, nullptr, nullptr, ptr<T>(active1) + row * hidden,
+           ptr<T>(wide) + row * hidden);
   });
   const auto norm1 = batch_norm<T>(active1, p.norm(kFfnNorm1Weight, kFfnNorm1), settings, tape);
   const Tensor scaled = tape.keep(at::empty_like(wide)), active2 = tape.keep(at::empty_like(wide));
@@ -36,7 +37,7 @@ std::pair<Tensor, BatchNorm<T>> ffn_forward(const Layout& l, const Tensor& x, co
   scales_layer<T>(l, p).forward(ptr<T>(active1), hidden, norm1.scale.data(), norm1.shift.data(), true, to, hidden,
                                 [&](int64_t row, int64_t rows) {
                                   const int64_t at = row * hidden;
-                                  k.gelu(rows, hidden, to + at, nullptr, nullptr, to_active + at);
+                                  k.gelu(rows, hidden, to + at, nullptr, nullptr, to_active + at, to + at);
                                 });
   const auto norm2 = batch_norm<T>(active2, p.norm(kFfnNorm2Weight, kFfnNorm2), settings, tape);
   const Tensor narrow = tape.keep(folded_product(active2, norm2, matrix(p[kNarrowWeight])));
@@ -45,18 +46,18 @@ std::pair<Tensor, BatchNorm<T>> ffn_forward(const Layout& l, const Tensor& x, co
 
 template <typename T>
 struct FfnSaved {
-  Tensor wide, active1, scaled, active2, narrow;
+  Tensor slope1, active1, slope2, active2, narrow;
   BatchNorm<T> norm1, norm2, norm3;
 };
 
 template <typename T>
 FfnSaved<T> read_ffn(const Layout& l, const Params& p, const Settings& s, Tape& tape) {
-  const Tensor wide = tape.read(), active1 = tape.read(), saved1 = tape.read(), scaled = tape.read();
+  const Tensor slope1 = tape.read(), active1 = tape.read(), saved1 = tape.read(), slope2 = tape.read();
   const Tensor active2 = tape.read(), saved2 = tape.read(), narrow = tape.read(), saved3 = tape.read();
   const auto norm = [&](const Tensor& saved, Index weight) {
     return BatchNorm<T>(saved, p[weight], p[weight + 1], s.training, l.grid.rows());
   };
-  return {wide, active1, scaled, active2, narrow, norm(saved1, kFfnNorm1Weight), norm(saved2, kFfnNorm2Weight),
+  return {slope1, active1, slope2, active2, narrow, norm(saved1, kFfnNorm1Weight), norm(saved2, kFfnNorm2Weight),
           norm(saved3, kFfnNorm3Weight)};
 }
 
@@ -65,7 +66,7 @@ template <typename T>
 Tensor ffn_backward(const Layout& l, const Tensor& x, const Tensor& d, const Tensor& sum_d, const FfnSaved<T>& saved,
                     const Params& p, std::vector<Tensor>& grads) {
   const auto& k = kernels<T>();
-  const int64_t hidden = saved.wide.size(1);
+  const int64_t hidden = saved.slope1.size(1);
   auto last = folded_backward<T>(d, ptr<T>(sum_d), saved.active2, saved.norm2, matrix(p[kNarrowWeight]));
   grads[kNarrowWeight] = last.dw.view_as(p[kNarrowWeight]);
   grads[kFfnNorm2Weight] = last.norm.dweight;
@@ -73,7 +74,7 @@ Tensor ffn_backward(const Layout& l, const Tensor& x, const Tensor& d, const Ten
   const Tensor step = last.e;
   for_stretches(l.grid, [&](int64_t row, int64_t rows) {
     const int64_t at = row * hidden;
-    k.gelu_backward(rows, hidden, ptr<T>(saved.scaled) + at, nullptr, nullptr, ptr<T>(step) + at,
+    k.gelu_backward(rows, hidden, ptr<T>(saved.slope2) + at, ptr<T>(step) + at,
                     ptr<T>(saved.active2) + at, last.norm.a.data(), last.norm.b.data(), last.norm.c.data(),
                     ptr<T>(step) + at, nullptr);
   });
@@ -93,7 +94,7 @@ Tensor ffn_backward(const Layout& l, const Tensor& x, const Tensor& d, const Ten
   grads[kFfnNorm1Bias] = slope.dbias;
   for_stretches(l.grid, [&](int64_t row, int64_t rows) {
     const int64_t at = row * hidden;
-    k.gelu_backward(rows, hidden, ptr<T>(saved.wide) + at, nullptr, nullptr, ptr<T>(inner) + at,
+    k.gelu_backward(rows, hidden, ptr<T>(saved.slope1) + at, ptr<T>(inner) + at,
                     ptr<T>(saved.active1) + at, slope.a.data(), slope.b.data(), slope.c.data(), ptr<T>(inner) + at,
                     nullptr);
   });

@@ -51,20 +51,24 @@ struct Plan {
   TapList taps() const { return {static_cast<int64_t>(place.size()), place.data(), cell.data()}; }
 };
 
+/// Tensors that IDConv keeps on the tape: six for each projection, and the kernels.
+constexpr int kIdconvSaved = 13;
+
 constexpr int64_t kFirst = 0;
 constexpr TapList kOnlyTap{1, &kFirst, &kFirst};  // of the bias: one cell, the mean
 
 /// The projection that votes on the bank's kernels: shares [R, G * C] of pooled rows [R, C].
 template <typename T>
 struct Votes {
-  Tensor pooled, squeezed, active, shares;
+  Tensor pooled, squeezed, active, slope, shares;
   BatchNorm<T> norm;
 };
 
 template <typename T>
 Votes<T> read_votes(const Params& p, const Settings& settings, int64_t rows, Tape& tape) {
-  Tensor pooled = tape.read(), squeezed = tape.read(), saved = tape.read(), active = tape.read(), shares = tape.read();
-  return {pooled, squeezed, active, shares,
+  Tensor pooled = tape.read(), squeezed = tape.read(), saved = tape.read(), active = tape.read();
+  Tensor slope = tape.read(), shares = tape.read();
+  return {pooled, squeezed, active, slope, shares,
           {saved, p[kSqueezeNormWeight], p[kSqueezeNormBias], settings.training, rows}};
 }
 
@@ -75,9 +79,9 @@ Tensor vote(const Layout& l, const Tensor& pooled, const std::vector<int64_t>& t
   tape.keep(pooled);
   const Tensor squeezed = tape.keep(product(pooled, matrix(p[kSqueezeWeight])));
   const BatchNorm<T> norm = batch_norm<T>(squeezed, p.norm(kSqueezeNormWeight, kSqueezeNorm), settings, tape, times);
-  const Tensor active = tape.keep(at::empty_like(squeezed));
+  const Tensor active = tape.keep(at::empty_like(squeezed)), slope = tape.keep(at::empty_like(squeezed));
   kernels<T>().gelu(squeezed.size(0), squeezed.size(1), ptr<T>(squeezed), norm.scale.data(), norm.shift.data(),
-                    ptr<T>(active));
+                    ptr<T>(active), ptr<T>(slope));
   const Tensor shares = tape.keep(product(active, matrix(p[kExpandWeight]), p[kExpandBias]));
   kernels<T>().softmax(shares.size(0), l.groups, l.local, ptr<T>(shares));
   return shares;
@@ -98,8 +102,8 @@ Tensor vote_backward(const Layout& l, const Votes<T>& votes, const std::vector<i
   const Tensor d = at::mm(dshares, matrix(p[kExpandWeight]));
   const auto& norm = votes.norm;
   const int64_t rows = d.size(0), channels = d.size(1);
-  k.gelu_backward(rows, channels, ptr<T>(votes.squeezed), norm.scale.data(), norm.shift.data(), ptr<T>(d), nullptr,
-                  nullptr, nullptr, nullptr, ptr<T>(d), nullptr);
+  k.gelu_backward(rows, channels, ptr<T>(votes.slope), ptr<T>(d), nullptr, nullptr, nullptr, nullptr, ptr<T>(d),
+                  nullptr);
   const Slope<T> slope = batch_slope<T>(norm, d, votes.squeezed);
   T* to = ptr<T>(d);
   const T* x = ptr<T>(votes.squeezed);

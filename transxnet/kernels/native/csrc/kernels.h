@@ -70,12 +70,12 @@ struct Kernels {
   /// y = x * scale + shift (+ y's own value if add).
   void (*affine)(int64_t rows, int64_t channels, const T* x, int64_t ldx, const T* scale, const T* shift, bool add, T* y,
                  int64_t ldy);
-  /// g = gelu(x * scale + shift) (null: of x).
-  void (*gelu)(int64_t rows, int64_t channels, const T* x, const T* scale, const T* shift, T* g);
-  /// out = gelu'(x * scale + shift) * (a e + b g + c) by channel, and adds the column sums of out to sums, if given.
-  /// b and c may be null together (0).
-  void (*gelu_backward)(int64_t rows, int64_t channels, const T* x, const T* scale, const T* shift, const T* e,
-                        const T* g, const T* a, const T* b, const T* c, T* out, T* sums);
+  /// g = gelu(y) and slope = gelu'(y) of y = x * scale + shift (null: y = x); slope may take the place of x.
+  void (*gelu)(int64_t rows, int64_t channels, const T* x, const T* scale, const T* shift, T* g, T* slope);
+  /// out = slope * (a e + b g + c) by channel, and adds the column sums of out to sums, if given. a null is 1, b and c
+  /// null are 0.
+  void (*gelu_backward)(int64_t rows, int64_t channels, const T* slope, const T* e, const T* g, const T* a, const T* b,
+                        const T* c, T* out, T* sums);
   /// Mean and sum of squared distances from it, by channel.
   void (*moments)(int64_t rows, int64_t channels, const T* x, int64_t ldx, T* mean, T* squares);
   /// Adds factor * sum(d) and factor * sum(d * (x - center)) by channel.

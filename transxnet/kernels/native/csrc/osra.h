@@ -6,6 +6,11 @@
 
 namespace native {
 
+/// Tensors that the reduction keeps on the tape.
+constexpr int kReduceSaved = 7;
+/// And OSRA itself.
+constexpr int kOsraSaved = 4;
+
 /// The reduced map, [B * m, Cg] with its size.
 struct Reduced {
   Tensor map;
@@ -35,8 +40,9 @@ Reduced reduce_forward(const Layout& l, const T* far, const Tensor& like, const 
              ptr<T>(spatial) + b * grid.pixels() * channels);
   });
   const auto norm1 = batch_norm<T>(spatial, p.norm(kTail + kSpatialNormWeight, kSpatialNorm), settings, tape);
-  const Tensor active = tape.keep(at::empty_like(spatial));
-  k.gelu(grid.rows(), channels, ptr<T>(spatial), norm1.scale.data(), norm1.shift.data(), ptr<T>(active));
+  const Tensor active = tape.keep(at::empty_like(spatial)), slope = tape.keep(at::empty_like(spatial));
+  k.gelu(grid.rows(), channels, ptr<T>(spatial), norm1.scale.data(), norm1.shift.data(), ptr<T>(active),
+         ptr<T>(slope));
   const Tensor scaled = tape.keep(active * p[kTail + kPointwise].view({1, -1}));
   const auto norm2 = batch_norm<T>(scaled, p.norm(kTail + kPointNormWeight, kPointNorm), settings, tape);
   Tensor map = tape.keep(at::empty_like(scaled));
@@ -52,9 +58,9 @@ void reduce_backward(const Layout& l, const T* far, const Tensor& d, const Param
   const auto& k = kernels<T>();
   const Reduction shape = reduction_of(l);
   const int64_t rows = d.size(0), channels = l.global(), pixels = shape.out_height * shape.out_width;
-  const Tensor &spatial = saved[0], &active = saved[2], &scaled = saved[3];
+  const Tensor &spatial = saved[0], &active = saved[2], &slope = saved[3], &scaled = saved[4];
   const BatchNorm<T> norm1(saved[1], p[kTail + kSpatialNormWeight], p[kTail + kSpatialNormBias], settings.training, rows);
-  const BatchNorm<T> norm2(saved[4], p[kTail + kPointNormWeight], p[kTail + kPointNormBias], settings.training, rows);
+  const BatchNorm<T> norm2(saved[5], p[kTail + kPointNormWeight], p[kTail + kPointNormBias], settings.training, rows);
   const Slope<T> slope2 = batch_slope<T>(norm2, d, scaled);
   Tensor step = at::empty_like(d);
   k.combine(rows, channels, nullptr, ptr<T>(d), ptr<T>(scaled), slope2.a.data(), slope2.b.data(), slope2.c.data(),
@@ -62,8 +68,8 @@ void reduce_backward(const Layout& l, const T* far, const Tensor& d, const Param
   const Tensor weight = p[kTail + kPointwise];
   grads[kTail + kPointwise] = (step * active).sum(0).view_as(weight);
   step.mul_(weight.view({1, -1}));
-  k.gelu_backward(rows, channels, ptr<T>(spatial), norm1.scale.data(), norm1.shift.data(), ptr<T>(step), nullptr,
-                  nullptr, nullptr, nullptr, ptr<T>(step), nullptr);
+  k.gelu_backward(rows, channels, ptr<T>(slope), ptr<T>(step), nullptr, nullptr, nullptr, nullptr, ptr<T>(step),
+                  nullptr);
   const Slope<T> slope1 = batch_slope<T>(norm1, step, spatial);
   k.combine(rows, channels, nullptr, ptr<T>(step), ptr<T>(spatial), slope1.a.data(), slope1.b.data(), slope1.c.data(),
             ptr<T>(step), channels);
@@ -119,7 +125,7 @@ Tensor osra_backward(const Layout& l, const Tensor& x, const Tensor& dout, const
                      Tape& tape, Tensor& dx, std::vector<Tensor>& grads) {
   std::vector<Tensor> saved;
   if (l.stride > 1)
-    for (int i = 0; i < 6; ++i) saved.push_back(tape.read());
+    for (int i = 0; i < kReduceSaved; ++i) saved.push_back(tape.read());
   const Tensor refined = tape.read(), q = tape.read(), kv = tape.read(), attention = tape.read();
   const Tensor far = x.narrow(1, l.local, l.global());
   const Tensor keys = heads_of(kv.narrow(1, 0, l.global()), l), values = heads_of(kv.narrow(1, l.global(), l.global()), l);
@@ -144,7 +150,7 @@ Tensor osra_backward(const Layout& l, const Tensor& x, const Tensor& dout, const
 
   const Reduction shape = reduction_of(l);
   const Grid grid = l.stride > 1 ? Grid{l.grid.batch, shape.out_height, shape.out_width} : l.grid;
-  const T* map = l.stride > 1 ? ptr<T>(saved[5]) : ptr<T>(x) + l.local;
+  const T* map = l.stride > 1 ? ptr<T>(saved.back()) : ptr<T>(x) + l.local;
   const int64_t ld = l.stride > 1 ? l.global() : l.channels;
   const Tensor dmap = at::empty({grid.rows(), l.global()}, x.options());
   const auto local = local_layer<T>(l, grid, p).backward(map, ld, nullptr, nullptr, ptr<T>(drefined), l.global(), true,

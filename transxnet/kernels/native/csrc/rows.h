@@ -21,31 +21,33 @@ void affine(int64_t rows, int64_t channels, const T* x, int64_t ldx, const T* sc
 }
 
 template <typename T>
-void gelu_rows(int64_t rows, int64_t channels, const T* x, const T* scale, const T* shift, T* g) {
+void gelu_rows(int64_t rows, int64_t channels, const T* x, const T* scale, const T* shift, T* g, T* slope) {
   for_chunks<T>(channels, [&]<int V>(int64_t c, int n) {
     const Pack<T, V> a = scale ? load_part<T, V>(scale + c, n) : broadcast<T, V>(1);
     const Pack<T, V> b = scale ? load_part<T, V>(shift + c, n) : Pack<T, V>{};
-    for (int64_t i = c; i < rows * channels; i += channels)
-      store_part<T, V>(g + i, gelu<T, V>(load_part<T, V>(x + i, n) * a + b).value, n);
+    for (int64_t i = c; i < rows * channels; i += channels) {
+      const Gelu<T, V> both = gelu<T, V>(load_part<T, V>(x + i, n) * a + b);
+      store_part<T, V>(g + i, both.value, n);
+      store_part<T, V>(slope + i, both.slope, n);
+    }
   });
 }
 
 template <typename T>
-void gelu_backward(int64_t rows, int64_t channels, const T* x, const T* scale, const T* shift, const T* e, const T* g,
-                   const T* a, const T* b, const T* c, T* out, T* sums) {
+void gelu_backward(int64_t rows, int64_t channels, const T* slope, const T* e, const T* g, const T* a, const T* b,
+                   const T* c, T* out, T* sums) {
   for_chunks<T>(channels, [&]<int V>(int64_t first, int n) {
     const auto part = [&](const T* from, T otherwise) {
       return from ? load_part<T, V>(from + first, n) : broadcast<T, V>(otherwise);
     };
-    const Pack<T, V> in_scale = part(scale, 1), in_shift = part(shift, 0);
     const Pack<T, V> ca = part(a, 1), cb = part(b, 0), cc = part(c, 0);
     Pack<T, V> sum = part(sums, 0);
     for (int64_t i = first; i < rows * channels; i += channels) {
-      Pack<T, V> slope = ca * load_part<T, V>(e + i, n) + cc;
-      if (b) slope += cb * load_part<T, V>(g + i, n);
-      slope *= gelu<T, V>(load_part<T, V>(x + i, n) * in_scale + in_shift).slope;
-      sum += slope;
-      store_part<T, V>(out + i, slope, n);
+      Pack<T, V> d = ca * load_part<T, V>(e + i, n) + cc;
+      if (b) d += cb * load_part<T, V>(g + i, n);
+      d *= load_part<T, V>(slope + i, n);
+      sum += d;
+      store_part<T, V>(out + i, d, n);
     }
     if (sums) store_part<T, V>(sums + first, sum, n);
   });
