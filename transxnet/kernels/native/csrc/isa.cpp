@@ -1,4 +1,5 @@
 // One instruction set's table of kernels; compiled once for each, with -DISA=its name and its flags.
+#include "attention.h"
 #include "depthwise.h"
 #include "mixing.h"
 #include "reduction.h"
@@ -26,6 +27,9 @@ const native::Kernels<T>& table() {
       moments<T>,
       sums<T>,
       combine<T>,
+      attention_scratch<T>,
+      attention<T>,
+      attention_backward<T>,
       pool<T>,
       pool_backward<T>,
       softmax<T>,

@@ -35,6 +35,12 @@ struct TapList {
   const int64_t *place, *cell;
 };
 
+/// One head's attention: `queries` and `keys` of `width` numbers each, with the distances from one to the next.
+struct Heads {
+  int64_t queries, keys, width, ld_queries, ld_keys, ld_out;
+  double scale;
+};
+
 /// Where a kernel's taps stand: w[c * channel_step + tap * tap_step].
 template <typename T>
 struct Taps {
@@ -84,6 +90,14 @@ struct Kernels {
   /// out = res + a d + b x + c by channel; res may be null.
   void (*combine)(int64_t rows, int64_t channels, const T* res, const T* d, const T* x, const T* a, const T* b,
                   const T* c, T* out, int64_t ldo);
+
+  /// Numbers of scratch that attention and attention_backward need.
+  int64_t (*attention_scratch)(Heads heads);
+  /// shares [queries, keys] = softmax(scale q k^T + table [queries, keys]), out = shares v.
+  void (*attention)(Heads heads, const T* q, const T* k, const T* v, const T* table, T* shares, T* out, T* scratch);
+  /// Writes dq, adds to dk, dv (strides as q and k) and dtable.
+  void (*attention_backward)(Heads heads, const T* q, const T* k, const T* v, const T* shares, const T* dout, T* dq,
+                             T* dk, T* dv, T* dtable, T* scratch);
 
   /// Pool a map to cells [rows * columns, C] and to its mean [C].
   void (*pool)(Window window, Cells cells, const T* x, int64_t ldx, T* pooled, T* mean);

@@ -1,4 +1,4 @@
-// OSRA: attention to a reduced map. The products are ATen's; the convolutions and norms around them are ours.
+// OSRA: attention to a reduced map.
 #pragma once
 
 #include "layers.h"
@@ -94,15 +94,18 @@ Depthwise<T> local_layer(const Layout& l, const Grid& grid, const Params& p) {
   return {grid, {{0, l.global(), 3, p[kLocalWeight], p[kLocalBias]}}};
 }
 
-/// [B * positions, C] as heads [B, h, positions, d].
-inline Tensor heads_of(const Tensor& map, const Layout& l) {
-  return map.unflatten(0, {l.grid.batch, -1}).unflatten(-1, {l.heads, -1}).transpose(1, 2);
+/// What the attention of each head sees; keys and values lie side by side in `kv`, [B * m, 2 Cg].
+inline Heads heads_of(const Layout& l, const Grid& reduced) {
+  const int64_t width = l.global() / l.heads;
+  return {l.grid.pixels(), reduced.pixels(), width, l.global(), 2 * l.global(), l.channels,
+          1 / std::sqrt(static_cast<double>(width))};
 }
 
 /// x and out are maps [rows, channels] of which the channels behind `local` are OSRA's.
 template <typename T>
 void osra_forward(const Layout& l, const Tensor& x, const Tensor& table, const Params& p, const Settings& settings,
                   Tape& tape, Tensor& out) {
+  const auto& k = kernels<T>();
   const Tensor far = x.narrow(1, l.local, l.global());
   const Reduced reduced = l.stride > 1 ? reduce_forward<T>(l, ptr<T>(x) + l.local, x, p, settings, tape)
                                        : Reduced{far, l.channels, l.grid};
@@ -112,33 +115,52 @@ void osra_forward(const Layout& l, const Tensor& x, const Tensor& table, const P
                [](int64_t, int64_t) {});
   const Tensor q = tape.keep(product(far, matrix(p[kQWeight]), p[kQBias]));
   const Tensor kv = tape.keep(product(refined, matrix(p[kKvWeight]), p[kKvBias]));
-  const Tensor keys = heads_of(kv.narrow(1, 0, l.global()), l), values = heads_of(kv.narrow(1, l.global(), l.global()), l);
-  const double scale = 1 / std::sqrt(static_cast<double>(l.global() / l.heads));
-  const Tensor logits = at::matmul(heads_of(q, l), keys.transpose(-1, -2)).mul_(scale).add_(table);
-  const Tensor attention = tape.keep(at::_softmax(logits, -1, false));
-  heads_of(out.narrow(1, l.local, l.global()), l).copy_(at::matmul(attention, values));
+  const Heads heads = heads_of(l, reduced.grid);
+  const int64_t pixels = heads.queries, keys = heads.keys;
+  const Tensor shares = tape.keep(at::empty({l.grid.batch, l.heads, pixels, keys}, x.options())), dense = table.contiguous();
+  const T *from_q = ptr<T>(q), *from_kv = ptr<T>(kv), *bias = ptr<T>(dense);
+  T *to_shares = ptr<T>(shares), *to = ptr<T>(out) + l.local;
+  for_parts(l.grid, [&](int64_t, int64_t first, int64_t last) {
+    std::vector<T> scratch(k.attention_scratch(heads));
+    for (int64_t b = first; b < last; ++b)
+      for (int64_t h = 0; h < l.heads; ++h) {
+        const T *own = from_kv + b * keys * heads.ld_keys + h * heads.width, *values = own + l.global();
+        k.attention(heads, from_q + b * pixels * l.global() + h * heads.width, own, values, bias + h * pixels * keys,
+                    to_shares + (b * l.heads + h) * pixels * keys, to + b * pixels * l.channels + h * heads.width,
+                    scratch.data());
+      }
+  });
 }
 
 /// dx's far share is written. Returns the gradient of the position table.
 template <typename T>
 Tensor osra_backward(const Layout& l, const Tensor& x, const Tensor& dout, const Params& p, const Settings& settings,
                      Tape& tape, Tensor& dx, std::vector<Tensor>& grads) {
+  const auto& k = kernels<T>();
   std::vector<Tensor> saved;
   if (l.stride > 1)
     for (int i = 0; i < kReduceSaved; ++i) saved.push_back(tape.read());
-  const Tensor refined = tape.read(), q = tape.read(), kv = tape.read(), attention = tape.read();
+  const Tensor refined = tape.read(), q = tape.read(), kv = tape.read(), shares = tape.read();
   const Tensor far = x.narrow(1, l.local, l.global());
-  const Tensor keys = heads_of(kv.narrow(1, 0, l.global()), l), values = heads_of(kv.narrow(1, l.global(), l.global()), l);
-  const double scale = 1 / std::sqrt(static_cast<double>(l.global() / l.heads));
-
-  const Tensor d = heads_of(dout.narrow(1, l.local, l.global()), l).contiguous();
-  const Tensor dlogits =
-      at::_softmax_backward_data(at::matmul(d, values.transpose(-1, -2)), attention, -1, attention.scalar_type());
-  const Tensor dtable = dlogits.sum(0, true);
-  Tensor dq = at::empty_like(q), dkv = at::empty_like(kv);
-  heads_of(dq, l).copy_(at::matmul(dlogits, keys).mul_(scale));
-  heads_of(dkv.narrow(1, 0, l.global()), l).copy_(at::matmul(dlogits.transpose(-1, -2), heads_of(q, l)).mul_(scale));
-  heads_of(dkv.narrow(1, l.global(), l.global()), l).copy_(at::matmul(attention.transpose(-1, -2), d));
+  const Reduction shape = reduction_of(l);
+  const Grid grid = l.stride > 1 ? Grid{l.grid.batch, shape.out_height, shape.out_width} : l.grid;
+  const Heads heads = heads_of(l, grid);
+  const int64_t pixels = heads.queries, keys = heads.keys;
+  const Tensor dq = at::empty_like(q), dkv = at::zeros_like(kv);
+  const Tensor dtables = at::zeros({parts_of(l.grid), 1, l.heads, pixels, keys}, x.options());
+  const T *from_q = ptr<T>(q), *from_kv = ptr<T>(kv), *from_shares = ptr<T>(shares), *slope = ptr<T>(dout) + l.local;
+  T *to_q = ptr<T>(dq), *to_kv = ptr<T>(dkv), *to_table = ptr<T>(dtables);
+  for_parts(l.grid, [&](int64_t part, int64_t first, int64_t last) {
+    std::vector<T> scratch(k.attention_scratch(heads));
+    for (int64_t b = first; b < last; ++b)
+      for (int64_t h = 0; h < l.heads; ++h) {
+        const int64_t query = b * pixels * l.global() + h * heads.width, key = b * keys * heads.ld_keys + h * heads.width;
+        k.attention_backward(heads, from_q + query, from_kv + key, from_kv + key + l.global(),
+                             from_shares + (b * l.heads + h) * pixels * keys,
+                             slope + b * pixels * l.channels + h * heads.width, to_q + query, to_kv + key,
+                             to_kv + key + l.global(), to_table + (part * l.heads + h) * pixels * keys, scratch.data());
+      }
+  });
 
   grads[kQWeight] = at::mm(dq.t(), far).view_as(p[kQWeight]);
   grads[kQBias] = dq.sum(0);
@@ -148,8 +170,6 @@ Tensor osra_backward(const Layout& l, const Tensor& x, const Tensor& dout, const
   dfar.copy_(product(dq, matrix(p[kQWeight]).t()));
   const Tensor drefined = product(dkv, matrix(p[kKvWeight]).t());
 
-  const Reduction shape = reduction_of(l);
-  const Grid grid = l.stride > 1 ? Grid{l.grid.batch, shape.out_height, shape.out_width} : l.grid;
   const T* map = l.stride > 1 ? ptr<T>(saved.back()) : ptr<T>(x) + l.local;
   const int64_t ld = l.stride > 1 ? l.global() : l.channels;
   const Tensor dmap = at::empty({grid.rows(), l.global()}, x.options());
@@ -161,7 +181,7 @@ Tensor osra_backward(const Layout& l, const Tensor& x, const Tensor& dout, const
     reduce_backward<T>(l, ptr<T>(x) + l.local, dmap, p, settings, saved, ptr<T>(dx) + l.local, grads);
   else
     dfar.add_(dmap);
-  return dtable;
+  return total(dtables);
 }
 
 }  // namespace native
