@@ -19,6 +19,10 @@ from experiments.training import Training, TrainingFailed
 WEIGHTS_FILE = "model.safetensors"
 STATE_FILE = "state.pt"
 
+_BROKEN_DEVICE: type[Exception] | tuple[()] = getattr(torch, "AcceleratorError", ())
+"""What a GPU that cannot go on in this process raises; nothing in a torch that does not tell it apart. No memory left
+is another error, after which the process is sound."""
+
 
 class ProxyTrial(tune.Trainable):  # type: ignore[misc]
     """Trains `config["spec"]`, one epoch a step.
@@ -26,7 +30,8 @@ class ProxyTrial(tune.Trainable):  # type: ignore[misc]
     The config's `threads`, `kernels` and `deterministic` say how it is computed.
 
     A training that cannot go on ends its trial with a `failure` in the result, not with an exception: the worker
-    lives on for the next trial and the record gets the reason.
+    lives on for the next trial and the record gets the reason. An error of the GPU itself goes through: its process
+    can compute nothing more, and Ray gives the next trial a new worker.
     """
 
     def setup(self, config: dict[str, Any]) -> None:
@@ -77,6 +82,8 @@ class ProxyTrial(tune.Trainable):  # type: ignore[misc]
             action()
         except TrainingFailed as failed:
             self._failure = str(failed)
+        except _BROKEN_DEVICE:
+            raise
         except Exception as error:
             where = traceback.extract_tb(error.__traceback__)[-1]
             self._failure = f"{type(error).__name__}: {error} ({Path(where.filename).name}:{where.lineno})"

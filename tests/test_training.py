@@ -290,6 +290,31 @@ def test_a_trial_that_cannot_go_on_tells_why_and_its_worker_lives_on(exploding, 
     assert "failure" not in trial.step()
 
 
+def failing_with(spec, monkeypatch, error):
+    """A trial whose epochs raise `error`."""
+
+    def raises():
+        raise error
+
+    trial = started(spec)
+    monkeypatch.setattr(trial._training, "run_epoch", raises)
+    return trial
+
+
+@pytest.mark.skipif(not hasattr(torch, "AcceleratorError"), reason="this torch does not tell it apart")
+def test_a_gpu_that_broke_ends_its_worker_too(spec, monkeypatch):
+    broken = failing_with(spec, monkeypatch, torch.AcceleratorError("illegal memory access"))
+    with pytest.raises(torch.AcceleratorError, match="illegal memory access"):
+        broken.step()
+
+
+def test_a_worker_without_memory_left_lives_on(spec, monkeypatch):
+    full = failing_with(spec, monkeypatch, torch.OutOfMemoryError("no memory left"))
+    assert full.step()["failure"].startswith("OutOfMemoryError: no memory left")
+    full.reset_config(config_of(spec))
+    assert "failure" not in full.step()
+
+
 def test_other_data_than_those_of_the_study_are_refused(spec):
     changed = dataclasses.replace(spec, data_fingerprint="f" * 16)
     with pytest.raises(ValueError, match="the data digits must be those that the study began with"):
