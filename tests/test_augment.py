@@ -292,6 +292,7 @@ def test_a_batch_that_is_not_mixed_has_the_loss_of_its_labels() -> None:
     ("change", "message"),
     [
         ({"crop_padding": 0.5}, "recipe.crop_padding must be a whole number of at least 0, got 0.5"),
+        ({"crop_padding": "2"}, "recipe.crop_padding must be a whole number of at least 0, got '2'"),
         (
             {"rand_augment_operations": -1},
             "recipe.rand_augment_operations must be a whole number of at least 0, got -1",

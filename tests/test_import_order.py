@@ -32,7 +32,7 @@ def test_timm_lists_the_networks(imports):
         ("space, space.space, space.presets", ["torch", "timm", "ray", "optuna"]),
         ("db, db.store", ["torch", "timm", "ray", "optuna"]),
         ("analysis, analysis.report, analysis.front", ["torch", "timm", "ray", "optuna"]),
-        ("experiments.training", ["ray", "optuna", "fvcore", "hydra"]),
+        ("experiments.training", ["ray", "optuna", "fvcore", "hydra", "rich"]),
     ],
 )
 def test_light_parts_import_without_the_heavy_ones(modules, heavy):

@@ -36,8 +36,8 @@ class Erase:
         chosen = torch.nonzero(drawn[0] < self.share).flatten()
         if not len(chosen):
             return batch
-        inside = rectangles(drawn[1:, chosen], images.shape[-1]).to(images.device)[:, None]
-        chosen = chosen.to(images.device)
+        inside = rectangles(drawn[1:, chosen], images.shape[-1]).to(images.device, non_blocking=True)[:, None]
+        chosen = chosen.to(images.device, non_blocking=True)
         # Noise is made where the images are, too much to be carried there; its seed comes from the trial's draws.
         noise_generator = torch.Generator(images.device).manual_seed(seed)
         shape = (len(chosen), *images.shape[1:])

@@ -47,7 +47,7 @@ def place_images(images: Tensor, shifts: Tensor, mirrored: Tensor, padding: int)
     shifts are int64 [2, B], the crops' top and left: `padding` gives the image itself; mirrored is bool [B].
     """
     count, channels, size, _ = images.shape
-    shifts, mirrored = shifts.to(images.device), mirrored.to(images.device)
+    shifts, mirrored = (drawn.to(images.device, non_blocking=True) for drawn in (shifts, mirrored))
     wide = _reflect_sides(images, padding)
     wide = torch.cat([wide, wide.flip(-1)])  # [2 B, C, H, W + 2 padding]
     width = wide.shape[-1]

@@ -76,14 +76,14 @@ class RandAugment:
         """One operation on each image: sorted by operation, each done once on its images, sorted back."""
         order = chosen.argsort(stable=True)
         counts = chosen.bincount(minlength=len(self.operations)).tolist()
-        parts = torch.split(images[order.to(images.device)], counts)
-        signs = torch.split(sign[order].to(images.device), counts)
+        parts = torch.split(images[order.to(images.device, non_blocking=True)], counts)
+        signs = torch.split(sign[order].to(images.device, non_blocking=True), counts)
         done = [
             self._apply(operation, part, part_sign)
             for operation, part, part_sign in zip(self.operations, parts, signs, strict=True)
             if len(part)
         ]
-        return torch.cat(done)[order.argsort().to(images.device)]
+        return torch.cat(done)[order.argsort().to(images.device, non_blocking=True)]
 
     def _apply(self, operation: Operation, images: Tensor, sign: Tensor) -> Tensor:
         amount = self.strength * operation.limit

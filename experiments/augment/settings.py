@@ -40,7 +40,7 @@ class Augmentation:
         require(0 <= magnitude <= 10, "rand_augment_magnitude", "between 0 and 10", magnitude)
 
 
-def require(holds: bool, name: str, rule: str, value: float) -> None:
+def require(holds: bool, name: str, rule: str, value: object) -> None:
     """Raises ValueError with the rule unless it holds for a recipe's value."""
     if not holds:
-        raise ValueError(f"recipe.{name} must be {rule}, got {value:g}")
+        raise ValueError(f"recipe.{name} must be {rule}, got {value!r}")

@@ -9,8 +9,6 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from rich.console import Console
-from rich.progress import track
 
 from experiments.data.parts import Images, Indices, Labels, Parts, Request, Split
 from experiments.data.resize import resize_square
@@ -73,6 +71,9 @@ def make(request: Request) -> Parts:
 
 def _shown(chunks: range, split: str) -> Iterable[int]:
     """The chunks, their progress shown to whoever looks at a terminal."""
+    from rich.console import Console  # only here: training does not need it
+    from rich.progress import track
+
     console = Console(stderr=True)
     return track(chunks, f"decoding {split}", console=console, transient=True, disable=not console.is_terminal)
 
