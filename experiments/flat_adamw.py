@@ -6,6 +6,7 @@ of one buffer and their gradients views of another, so that torch's own fused Ad
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -28,10 +29,12 @@ class FlatAdamW(torch.optim.AdamW):
 
         Raises ValueError unless all parameters have one dtype and device and lie densely in memory.
         """
-        self._parameters = [list(group["params"]) for group in groups]
-        every = [parameter for members in self._parameters for parameter in members]
+        members_of = [list(group["params"]) for group in groups]
+        every = [parameter for members in members_of for parameter in members]
         _require_alike(every)
-        sizes = [sum(_room(parameter) for parameter in members) for members in self._parameters]
+        sizes = [sum(_room(parameter) for parameter in members) for members in members_of]
+        # Weak: a parameter that its module has exchanged for another is then seen to be gone.
+        self._parameters = [[weakref.ref(parameter) for parameter in members] for members in members_of]
         values = every[0].detach().new_zeros(sum(sizes))
         self._whole = _with_gradient(values, torch.zeros_like(values))
         _move_into(self._whole, every)
@@ -53,13 +56,19 @@ class FlatAdamW(torch.optim.AdamW):
         """Scale the gradient down to the norm `largest`; returns the norm that it had."""
         return torch.nn.utils.clip_grad_norm_(self._whole, largest)
 
+    def step(self, closure: Any = None) -> Any:
+        """AdamW's step. Raises RuntimeError if the gradients are no longer where it looks for them."""
+        _require_in_place(self._parameters[0][0](), self._whole)
+        return super().step(closure)
+
     @property
     def decays(self) -> list[tuple[Tensor, float]]:
         """Each of the module's parameters with its weight decay."""
         rates = [group["weight_decay"] for group in self.param_groups]
-        return [
-            (parameter, rate) for members, rate in zip(self._parameters, rates, strict=True) for parameter in members
+        alive = [
+            [parameter for member in members if (parameter := member()) is not None] for members in self._parameters
         ]
+        return [(parameter, rate) for members, rate in zip(alive, rates, strict=True) for parameter in members]
 
     @property
     def _gradient(self) -> Tensor:
@@ -76,6 +85,21 @@ def _move_into(whole: Tensor, parameters: Sequence[Tensor]) -> None:
         view = whole.data.as_strided(*place).copy_(parameter.detach())
         parameter.data, parameter.grad = view, whole.grad.as_strided(*place)
         start += _room(parameter)
+
+
+def _require_in_place(first: Tensor | None, whole: Tensor) -> None:
+    """The first parameter tells for all: what moves parameters or gradients moves those of a whole module."""
+    assert whole.grad is not None, "made with a gradient"
+    if (
+        first is None
+        or first.grad is None
+        or first.data_ptr() != whole.data_ptr()
+        or first.grad.data_ptr() != whole.grad.data_ptr()
+    ):
+        raise RuntimeError(
+            "a flat optimiser's parameters and gradients must stay where it put them, got others; call its zero_grad, "
+            "not the module's, and load weights without assign=True"
+        )
 
 
 def _with_gradient(values: Tensor, gradient: Tensor) -> torch.nn.Parameter:

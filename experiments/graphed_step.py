@@ -23,16 +23,21 @@ class GraphedStep:
     def __init__(
         self, step: Step, model: nn.Module, optimizer: torch.optim.Optimizer, images: Tensor, labels: Tensor
     ) -> None:
-        """Record on copies of `images` and `labels`. Raises ValueError if something cannot be recorded."""
+        """Record on copies of `images` and `labels`. Raises ValueError if something cannot be recorded.
+
+        Where the step itself raises, parameters, buffers and the optimiser's state are as before, too.
+        """
         _require_recordable(optimizer, images)
         self.images, self.labels = images.clone(), labels.clone()
         before = Snapshot(model, optimizer)
-        _warm_up(step, self.images, self.labels)
-        self.graph = torch.cuda.CUDAGraph()
-        optimizer.zero_grad(set_to_none=True)  # gradients are born in the graph, so that a replay overwrites them
-        with torch.cuda.graph(self.graph):
-            self.loss = step(self.images, self.labels)
-        before.restore()
+        try:
+            _warm_up(step, self.images, self.labels)
+            self.graph = torch.cuda.CUDAGraph()
+            optimizer.zero_grad(set_to_none=True)  # gradients are born in the graph, so that a replay overwrites them
+            with torch.cuda.graph(self.graph):
+                self.loss = step(self.images, self.labels)
+        finally:
+            before.restore()
 
     def __call__(self, images: Tensor, labels: Tensor) -> Tensor:
         """Train on a batch; the loss is overwritten by the next call. Raises ValueError for another shape."""

@@ -107,12 +107,15 @@ class Training:
 
     def state(self) -> dict[str, Any]:
         """All that `load_state` needs to go on as if nothing had happened; tensors and plain values alone."""
-        return {
+        state = {
             "epoch": self.epoch,
             "optimizer": self.optimizer.state_dict(),
             "order": self.batches.generator.get_state(),
             "random": torch.get_rng_state(),
         }
+        if self.device.type == "cuda":  # where drop path draws
+            state["random_cuda"] = torch.cuda.get_rng_state(self.device)
+        return state
 
     def load_state(self, state: dict[str, Any]) -> None:
         """Go on where `state` was taken; the weights are loaded apart."""
@@ -120,6 +123,8 @@ class Training:
         self.optimizer.load_state_dict(state["optimizer"])
         self.batches.generator.set_state(state["order"])
         torch.set_rng_state(state["random"])
+        if self.device.type == "cuda" and "random_cuda" in state:  # a state from a CPU has none
+            torch.cuda.set_rng_state(state["random_cuda"], self.device)
 
     def _step(self, images: Tensor, targets: Tensor) -> Tensor:
         loss = F.cross_entropy(self._forward(images), targets, label_smoothing=self.spec.recipe.label_smoothing)

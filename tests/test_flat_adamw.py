@@ -136,6 +136,28 @@ def test_a_copy_of_the_model_is_its_own():
     assert not torch.equal(kept["0.weight"], model.state_dict()["0.weight"])
 
 
+@pytest.mark.parametrize(
+    "disturb",
+    [
+        lambda model: model.zero_grad(),
+        lambda model: model.load_state_dict({k: v.clone() for k, v in model.state_dict().items()}, assign=True),
+        lambda model: model.double(),
+    ],
+    ids=["zero_grad", "load_state_dict", "double"],
+)
+@pytest.mark.parametrize("backward", [True, False])
+def test_parameters_and_gradients_that_were_moved_are_told(disturb, backward):
+    model = make_model()
+    optimizer = flat_optimizer(model)
+    train(model, optimizer, batches(1))
+    disturb(model)
+    if backward:
+        images, labels = batches(1)[0]
+        nn.functional.cross_entropy(model(images.to(model[0].weight.dtype)), labels).backward()
+    with pytest.raises(RuntimeError, match="must stay where it put them, got others; call its zero_grad"):
+        optimizer.step()
+
+
 def test_parameters_that_do_not_fit_one_tensor_are_refused():
     def group(*parameters):
         return [{"params": [nn.Parameter(parameter) for parameter in parameters], "weight_decay": 0.0}]

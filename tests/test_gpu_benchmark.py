@@ -168,6 +168,24 @@ def test_a_snapshot_takes_steps_back() -> None:
     assert all(not value.any() for state in optimizer.state.values() for value in state.values())
 
 
+def test_a_step_that_cannot_be_recorded_leaves_no_trace(monkeypatch: pytest.MonkeyPatch) -> None:
+    network = nn.Linear(2, 2)
+    optimizer = torch.optim.AdamW(network.parameters(), lr=0.1)
+    before = network.weight.detach().clone()
+
+    def step(images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        nn.functional.cross_entropy(network(images), labels).backward()
+        optimizer.step()
+        assert not torch.equal(network.weight, before)
+        raise RuntimeError("this operation is not permitted")
+
+    monkeypatch.setattr("experiments.graphed_step._require_recordable", lambda optimizer, images: None)
+    monkeypatch.setattr("experiments.graphed_step._warm_up", lambda step, images, labels: step(images, labels))
+    with pytest.raises(RuntimeError, match="not permitted"):
+        GraphedStep(step, network, optimizer, torch.randn(3, 2), torch.randint(2, (3,)))
+    assert torch.equal(network.weight, before)
+
+
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="a step is recorded on a GPU")
 def test_a_recorded_step_trains_as_the_step_does() -> None:
     def losses(recorded: bool) -> list[float]:

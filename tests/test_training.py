@@ -188,6 +188,30 @@ def test_a_trial_goes_on_from_its_checkpoint_as_if_nothing_had_happened(spec, tm
     assert same((epochs, after._training.model.state_dict()), (whole[0][1:], whole[1]))
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_what_a_gpu_drew_is_in_the_state(spec):
+    training = Training(spec)
+    state = training.state()
+    drawn = torch.rand(8, device="cuda")
+    training.load_state(state)
+    assert torch.equal(torch.rand(8, device="cuda"), drawn)
+
+
+def test_the_state_of_another_kind_of_device_loads(spec, monkeypatch):
+    training = Training(spec, CPU)
+    assert "random_cuda" not in training.state()
+    monkeypatch.setattr(training, "device", torch.device("cuda"))
+    drawn = torch.arange(16, dtype=torch.uint8)
+    kept = []
+    monkeypatch.setattr("torch.cuda.get_rng_state", lambda device: drawn)
+    monkeypatch.setattr("torch.cuda.set_rng_state", lambda state, device: kept.append(state))
+    state = training.state()
+    training.load_state({name: value for name, value in state.items() if name != "random_cuda"})
+    assert kept == []
+    training.load_state(state)
+    assert torch.equal(kept[0], drawn)
+
+
 def test_a_checkpoint_is_two_files_that_run_no_code(spec, tmp_path):
     trial = started(spec)
     trial.step()
