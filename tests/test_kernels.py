@@ -25,6 +25,8 @@ from kernel_parity import (
 )
 from timm.utils import freeze
 from torch import Tensor, nn
+from torch.autograd import forward_ad
+from torch.utils.flop_counter import FlopCounterMode
 
 from transxnet.arch import ArchConfig
 from transxnet.checkpoint import rename_official
@@ -135,14 +137,19 @@ def test_batch_norms_that_evaluate_use_their_running_statistics(
 
 
 @pytest.mark.parametrize("size", [SMALL, LARGE], ids=str)
-def test_batch_norms_may_average_all_batches_or_track_none(kernels: str, size: tuple[int, int]) -> None:
+@pytest.mark.parametrize("unlike", ["average", "momentum", "untracked", "eps"])
+def test_batch_norms_may_differ(kernels: str, unlike: str, size: tuple[int, int]) -> None:
     block, x, table = a_block(size)
-    norms = [module for module in block.modules() if isinstance(module, nn.BatchNorm2d)]
-    norms[0].momentum = None
-    norms[1].momentum = 0.7
-    norms[2].running_mean = norms[2].running_var = norms[2].num_batches_tracked = None
-    norms[2].track_running_stats = False
-    norms[3].eps = 0.5
+    norm = [module for module in block.modules() if isinstance(module, nn.BatchNorm2d)][3]
+    if unlike == "average":
+        norm.momentum = None
+    elif unlike == "momentum":
+        norm.momentum = 0.7
+    elif unlike == "eps":
+        norm.eps = 0.5
+    else:
+        norm.running_mean = norm.running_var = norm.num_batches_tracked = None
+        norm.track_running_stats = False
     assert_same(block_step(kernels, block, x, table), block_step("reference", block, x, table))
 
 
@@ -379,6 +386,19 @@ def test_hooked_modules_are_called(kernels: str) -> None:
     hook.remove()
     implementation(kernels, block, x)(block, x, table)
     assert len(seen) == 1
+
+
+def test_watched_computations_are_plain(kernels: str) -> None:
+    block, x, table = a_block(SMALL)
+    with FlopCounterMode(display=False) as counted:
+        implementation(kernels, block, x)(block, x, table)
+    with FlopCounterMode(display=False) as expected:
+        block(x, table)
+    assert counted.get_total_flops() >= 0.9 * expected.get_total_flops()
+    with forward_ad.dual_level():
+        dual = forward_ad.make_dual(x, torch.ones_like(x))
+        slope = forward_ad.unpack_dual(implementation(kernels, block, dual)(block, dual, table)).tangent
+        torch.testing.assert_close(slope, forward_ad.unpack_dual(block(dual, table)).tangent)
 
 
 def test_exchanged_modules_are_used(kernels: str) -> None:

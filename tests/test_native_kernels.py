@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -95,3 +96,17 @@ def test_a_library_for_another_torch_is_not_found(monkeypatch: pytest.MonkeyPatc
     finally:
         monkeypatch.undo()
         library._key.cache_clear()
+
+
+def test_a_library_that_cannot_be_loaded_is_passed_over(not_built: None) -> None:
+    library.library_file().write_bytes(b"not a library")
+    block, x, _ = a_block((4, 4))
+    with pytest.warns(UserWarning, match=r"cannot be loaded.*run python -m transxnet\.kernels\.build again"):
+        assert implementation("auto", block, x) is IMPLEMENTATIONS["pytorch"]
+
+
+def test_a_wheel_carries_the_sources() -> None:
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]["*"]
+    kinds = {f"*{source.suffix}" for source in library.SOURCES.iterdir()}
+    assert kinds <= set(settings)
+    assert (library.SOURCES.parent / "__init__.py").is_file()  # files of folders that are no packages stay behind

@@ -6,8 +6,10 @@ import importlib.util
 import warnings
 from collections.abc import Callable
 
+import torch
 from timm.layers import DropPath
 from torch import Tensor, nn
+from torch.nn.modules import module as everywhere
 
 from transxnet.block import Block, DMixer, LayerScale
 from transxnet.conv import ConvNorm
@@ -61,6 +63,8 @@ def check_name(name: str) -> str:
         )
     if name == "triton" and importlib.util.find_spec("triton") is None:
         warnings.warn("Triton is not installed, PyTorch computes the blocks; pip install triton", stacklevel=3)
+    elif name == "triton" and not torch.cuda.is_available():
+        warnings.warn("Triton needs a GPU, PyTorch computes the blocks on this machine", stacklevel=3)
     return name
 
 
@@ -85,10 +89,20 @@ def implementation(name: str, block: Block, x: Tensor) -> BlockFunction:
 
 def _is_as_built(block: nn.Module) -> bool:
     """Whether nobody watches or has exchanged a module of the block: the fast graphs do not call most of them."""
-    return all(type(module) in _OWN and not _is_hooked(module) for module in block.modules())
+    return not _is_every_module_hooked() and all(
+        type(module) in _OWN and not _is_hooked(module) for module in block.modules()
+    )
+
+
+def _is_every_module_hooked() -> bool:
+    return bool(everywhere._global_forward_hooks or everywhere._global_forward_pre_hooks)
 
 
 def _is_hooked(module: nn.Module) -> bool:
     return bool(
-        module._forward_hooks or module._forward_pre_hooks or module._backward_hooks or module._backward_pre_hooks
+        module._forward_hooks
+        or module._forward_pre_hooks
+        or module._backward_hooks
+        or module._backward_pre_hooks
+        or "forward" in vars(module)
     )

@@ -29,7 +29,7 @@ def pooling(grid: Grid, size: int, like: Tensor) -> Tensor:
 
 
 # Arrays, not tensors: a tensor made in inference mode could not serve training later.
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=64)
 def _placement(source: Grid, target: Grid, kernel: Grid, stride: int, padding: Grid) -> npt.NDArray[Any]:
     down, right = (
         _along(source[axis], target[axis], kernel[axis], stride, padding[axis]) for axis in (0, 1)
@@ -44,7 +44,7 @@ def _along(source: int, target: int, kernel: int, stride: int, padding: int) -> 
     return met.astype(np.float32)
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=64)
 def _pooling(grid: Grid, size: int) -> npt.NDArray[Any]:
     pixels = torch.eye(grid[0] * grid[1], dtype=torch.float64).view(-1, 1, *grid)
     pooled: npt.NDArray[Any] = F.adaptive_avg_pool2d(pixels, size).flatten(1).numpy()

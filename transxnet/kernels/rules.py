@@ -7,7 +7,8 @@ convolutions: nothing was measured there.
 from __future__ import annotations
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.autograd import forward_ad
 
 # A whole block, forward and backward, ms: the plain graph / channels_last rewrite / channel-major products.
 #
@@ -22,6 +23,7 @@ from torch import Tensor
 #
 # Building the products' matrices costs the same for every batch, so that a larger batch affords larger ones.
 ALWAYS_SMALL_PIXELS = 16
+NEVER_SMALL_PIXELS = 64
 
 # Gradient of a depthwise convolution's weights, us: oneDNN's own / as a convolution with the map as kernel.
 #
@@ -57,11 +59,15 @@ def exact_on_cpu(x: Tensor) -> bool:
 
     Only then may an identity be folded into a kernel (in a short format it would swallow the kernel), and only there
     the rules below were measured. A recorded graph keeps convolutions, which are not tied to a map's size, and so does
-    one that torch.func transforms.
+    one that torch.func transforms or that a mode watches, which may count or fake what is computed.
     """
+    if torch.compiler.is_compiling():  # on a line of its own: the compiler cannot read the rest
+        return False
     return (
         x.device.type == "cpu"
-        and not torch.compiler.is_compiling()
+        and type(x) in (Tensor, nn.Parameter)
+        and torch._C._len_torch_dispatch_stack() == 0
+        and forward_ad._current_level < 0
         and torch._C._get_tracing_state() is None
         and not torch._C._are_functorch_transforms_active()
         and x.dtype in (torch.float32, torch.float64)
@@ -73,7 +79,7 @@ def exact_on_cpu(x: Tensor) -> bool:
 def is_small_map(x: Tensor) -> bool:
     """Whether a block of the map `x` [B, C, H, W] is best computed channel-major."""
     pixels = x.shape[-2] * x.shape[-1]
-    return exact_on_cpu(x) and (pixels <= ALWAYS_SMALL_PIXELS or pixels < x.shape[0])
+    return exact_on_cpu(x) and (pixels <= ALWAYS_SMALL_PIXELS or pixels < min(x.shape[0], NEVER_SMALL_PIXELS))
 
 
 def is_long_sum(x: Tensor) -> bool:

@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
@@ -33,9 +34,10 @@ _INSTRUCTION_SETS = {
 }
 
 
-def library_file(folder: Path | None = None) -> Path:
+def library_file(folder: Path | None = None, sanitize: str | None = None) -> Path:
     """Where the library for this torch and machine is, or would be, in `folder` (the user's cache by default)."""
-    return (folder or _default_folder()) / f"transxnet-{_key()}.so"
+    kind = f"-{sanitize.replace(',', '-')}" if sanitize else ""
+    return (folder or _default_folder()) / f"transxnet-{_key()}{kind}.so"
 
 
 def build(folder: Path | None = None, sanitize: str | None = None) -> Path:
@@ -49,13 +51,13 @@ def build(folder: Path | None = None, sanitize: str | None = None) -> Path:
             f"the native kernels need a C++20 compiler, got none as {os.environ.get('CXX', 'g++')!r}; install g++ or "
             f"name another in CXX (without them blocks are computed by PyTorch alone)"
         )
-    target = library_file(folder)
+    target = library_file(folder, sanitize)
     target.parent.mkdir(parents=True, exist_ok=True)
-    extra = (f"-fsanitize={sanitize}", "-g", "-fno-omit-frame-pointer") if sanitize else ()
+    extra = (f"-fsanitize={sanitize}", "-g", "-O1", "-fno-omit-frame-pointer") if sanitize else ()
     with tempfile.TemporaryDirectory(dir=target.parent) as scratch, ThreadPoolExecutor(os.cpu_count()) as pool:
         jobs = [
             pool.submit(
-                _run, [compiler, *_FLAGS, *extra, *flags, "-c", str(SOURCES / source), "-o", f"{scratch}/{name}.o"]
+                _run, [compiler, *_FLAGS, *flags, *extra, "-c", str(SOURCES / source), "-o", f"{scratch}/{name}.o"]
             )
             for name, source, flags in _units()
         ]
@@ -71,11 +73,22 @@ def build(folder: Path | None = None, sanitize: str | None = None) -> Path:
 
 @cache
 def load(folder: Path | None = None) -> bool:
-    """Make the library's operators known to torch; False if it is not built for this torch and machine."""
-    path = library_file(folder)
-    if not path.is_file():
+    """Make the library's operators known to torch; False if it is not built for this torch and machine.
+
+    One that is there and cannot be loaded is told once and passed over: no trial must fail of it.
+    """
+    try:
+        path = library_file(folder)
+        if not path.is_file():
+            return False
+        torch.ops.load_library(path)  # type: ignore[no-untyped-call]
+    except (OSError, RuntimeError) as error:
+        warnings.warn(
+            f"the native kernels cannot be loaded, PyTorch computes the blocks: {error}; "
+            f"run python -m transxnet.kernels.build again",
+            stacklevel=2,
+        )
         return False
-    torch.ops.load_library(path)  # type: ignore[no-untyped-call]
     return True
 
 

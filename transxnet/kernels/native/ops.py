@@ -32,12 +32,15 @@ def fits(block: Block, x: Tensor) -> bool:
     norms = _norms(block)
     first = norms[0]
     alike = all(
-        norm.training == block.training and norm.momentum == first.momentum and norm.eps == first.eps for norm in norms
+        norm.training == block.training
+        and norm.momentum == first.momentum
+        and norm.eps == first.eps
+        and norm.running_mean is not None
+        for norm in norms
     )
     return (
         alike
         and first.momentum is not None
-        and first.track_running_stats
         and first.eps == block.norm1.eps == block.norm2.eps
         and block.dpe.weight.dtype == x.dtype
         and not (block.training and len(x) < 2)  # the plain graph says what is wrong

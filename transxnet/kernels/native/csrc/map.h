@@ -36,7 +36,7 @@ struct Tape {
   Tensor read() { return tensors.at(next++); }
 };
 
-/// A map is split into at most so many parts, by its size alone: sums repeat bit for bit whatever the threads.
+/// A map is split into at most so many parts, by its size alone: our own sums do not depend on the threads.
 constexpr int64_t kParts = 16, kRowsOfPart = 1024;
 
 inline int64_t parts_of(const Grid& grid) {
