@@ -6,6 +6,7 @@ import importlib.metadata
 import os
 import platform
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -17,9 +18,9 @@ PACKAGE = "transxnet-search"
 RECORDED = ("torch", "timm", "numpy", "ray", "optuna", "fvcore", "sqlalchemy", "scikit-image", "scikit-learn")
 
 
-def provenance() -> Provenance:
-    """Of this process."""
-    return Provenance(code_version(), package_versions(), machine())
+def provenance(resources: Mapping[str, str | float | bool]) -> Provenance:
+    """Of this process and what each of its trials gets; `gpus` of 0 is on the CPU whatever GPUs the machine has."""
+    return Provenance(code_version(), package_versions(), {**machine(), "trial": dict(resources)})
 
 
 def code_version() -> str:
@@ -39,7 +40,7 @@ def package_versions() -> dict[str, str]:
 
 
 def machine() -> dict[str, str | int | list[str]]:
-    """Host, processor, cores, GPUs, and how blocks are computed on its CPU."""
+    """Host, processor, cores, GPUs, and what kernels `auto` are on its CPU."""
     gpus = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
     return {
         "host": platform.node(),
@@ -47,7 +48,7 @@ def machine() -> dict[str, str | int | list[str]]:
         "processor": _processor(),
         "cores": os.cpu_count() or 0,
         "gpus": gpus,
-        "kernels": describe_auto(),
+        "cpu_kernels": describe_auto(),
         "python": platform.python_version(),
     }
 

@@ -43,7 +43,7 @@ class ResourcesConfig:
     max_concurrent: int | None = None
     """Trials at once; None: as many as the cores and GPUs allow."""
     deterministic: bool = False
-    """Whether a trial on a GPU repeats bit for bit, at a price in speed; on a CPU it does anyway."""
+    """Whether trials must repeat bit for bit: on a CPU they do, on GPUs this is refused, see `plan_slots`."""
     kernels: str = AUTO
     """How blocks are computed: auto, reference, pytorch, native or triton. All compute the same up to rounding."""
 
@@ -104,6 +104,10 @@ class Slots:
         """torch threads of a trial."""
         return max(1, int(self.cpus))
 
+    def resources(self) -> dict[str, str | float | bool]:
+        """Of a trial, for its record."""
+        return {"cpus": self.cpus, "gpus": self.gpus, "deterministic": self.deterministic, "kernels": self.kernels}
+
     def describe(self) -> str:
         """For people: how many trials at once, and what each has."""
         what = describe_auto() if self.kernels == AUTO and not self.gpus else self.kernels
@@ -157,10 +161,11 @@ def _require_shared_folder(config: RayConfig) -> None:
 
 
 def plan_slots(config: ResourcesConfig) -> Slots:
-    """Slots on the cluster that is connected; raises ValueError if a trial does not fit."""
+    """Slots on the cluster that is connected; raises ValueError if a trial does not fit or cannot be deterministic."""
     there = ray.cluster_resources()
     cpus, gpus = there.get("CPU", 0.0), there.get("GPU", 0.0)
     wanted = config.gpus if config.gpus is not None else float(gpus > 0)
+    _require_repeatable(config, wanted)
     fits = min(_whole(cpus / config.cpus), _fits_gpus(wanted, gpus))
     if fits < 1:
         raise ValueError(
@@ -169,6 +174,15 @@ def plan_slots(config: ResourcesConfig) -> Slots:
         )
     concurrent = int(min(fits, config.max_concurrent or math.inf))
     return Slots(config.cpus, wanted, concurrent, config.deterministic, config.kernels)
+
+
+def _require_repeatable(config: ResourcesConfig, gpus: float) -> None:
+    if config.deterministic and gpus:
+        raise ValueError(
+            f"deterministic trials must run on CPUs, where they repeat bit for bit, got resources.gpus={gpus:g}: torch "
+            f"has no deterministic backward pass on GPUs for IDConv's adaptive average pool, nor for the bicubic "
+            f"resizing of position tables; write resources.gpus=0 or resources.deterministic=false"
+        )
 
 
 def _fits_gpus(wanted: float, gpus: float) -> float:
@@ -303,7 +317,7 @@ class _DriverSearcher(Searcher):  # type: ignore[misc]
         return {
             "spec": job.spec.to_dict(),
             "threads": self._slots.threads,
-            "deterministic": self._slots.deterministic,
+            "on_gpu": self._slots.gpus > 0,
             "kernels": self._slots.kernels,
             "spared": job.is_baseline,
         }

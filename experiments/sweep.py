@@ -68,7 +68,7 @@ def sweep(config: SweepConfig, console: Console) -> int:
         with only_driver(_folder(config), config.study_name), Store.open(config.storage.url) as store:
             store.add_architectures([architecture_record(space.base)])
             store.add_study(_study(config, space, dataset))
-            complete = _train(config, store, candidates, suggester, _conditions(config, dataset), slots, console)
+            complete = _train(config, store, candidates, suggester, _conditions(config, dataset, slots), slots, console)
             return _conclude(config, store, candidates, complete, console)
 
 
@@ -138,7 +138,7 @@ def _introduce(config: SweepConfig, space: Space, dataset: Dataset, console: Con
     console.print(f"record {config.storage.shown}, {config.seeds} seed(s) a variant", highlight=False, end=", ")
 
 
-def _conditions(config: SweepConfig, dataset: Dataset) -> Conditions:
+def _conditions(config: SweepConfig, dataset: Dataset, slots: Slots) -> Conditions:
     return Conditions(
         study=config.study_name,
         recipe=config.recipe,
@@ -147,7 +147,7 @@ def _conditions(config: SweepConfig, dataset: Dataset) -> Conditions:
         data_fingerprint=dataset.fingerprint,
         channels=dataset.channels,
         num_classes=dataset.num_classes,
-        provenance=provenance(),
+        provenance=provenance(slots.resources()),
     )
 
 

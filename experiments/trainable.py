@@ -12,7 +12,6 @@ import torch
 from ray import tune
 from safetensors.torch import load_file, save_file
 
-from experiments.deterministic import set_deterministic
 from experiments.spec import TrialSpec
 from experiments.training import Training, TrainingFailed
 
@@ -27,7 +26,7 @@ is another error, after which the process is sound."""
 class ProxyTrial(tune.Trainable):  # type: ignore[misc]
     """Trains `config["spec"]`, one epoch a step.
 
-    The config's `threads`, `kernels` and `deterministic` say how it is computed.
+    The config's `threads`, `kernels` and `on_gpu` say how it is computed.
 
     A training that cannot go on ends its trial with a `failure` in the result, not with an exception: the worker
     lives on for the next trial and the record gets the reason. An error of the GPU itself goes through: its process
@@ -37,7 +36,6 @@ class ProxyTrial(tune.Trainable):  # type: ignore[misc]
     def setup(self, config: dict[str, Any]) -> None:
         """Called once a worker."""
         torch.set_num_threads(config["threads"])
-        set_deterministic(config["deterministic"])
         self._training: Training | None = None
         self._failure: str | None = None
         self._attempt(lambda: self._build(config))
@@ -75,7 +73,9 @@ class ProxyTrial(tune.Trainable):  # type: ignore[misc]
         self._training.load_state(torch.load(Path(checkpoint_dir) / STATE_FILE, weights_only=True))
 
     def _build(self, config: dict[str, Any]) -> None:
-        self._training = Training(TrialSpec.from_dict(config["spec"]), kernels=config["kernels"])
+        # A trial that asked for no GPU keeps to its cores: Ray does not hide the GPUs of others from it.
+        device = None if config["on_gpu"] else torch.device("cpu")
+        self._training = Training(TrialSpec.from_dict(config["spec"]), device, kernels=config["kernels"])
 
     def _attempt(self, action: Callable[[], None]) -> None:
         try:

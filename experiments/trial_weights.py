@@ -99,7 +99,8 @@ def measure(weights: TrialWeights, reloaded: torch.nn.Module) -> Measured:
         raise ValueError(f"the reloaded network must give the logits of trial {weights.trial.id}, but gives others")
     accuracy = training.evaluate(training.dataset.validation)[1]
     recorded = weights.trial.val_accuracy or 0.0
-    gpu = bool(weights.trial.provenance.machine.get("gpus"))
+    machine = weights.trial.provenance.machine
+    gpu = bool(machine.get("trial", machine).get("gpus"))  # old records tell the machine's alone
     if abs(accuracy - recorded) > (GPU_TOLERANCE if gpu else CPU_TOLERANCE):
         raise ValueError(
             f"the weights of trial {weights.trial.id} must have its recorded validation accuracy {recorded:.4f}, "

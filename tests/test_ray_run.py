@@ -85,6 +85,7 @@ def test_a_row_has_all_that_is_needed_to_run_the_trial_again(finished):
     assert ArchConfig.from_dict(architectures[trial.trained_arch_id].description).id == trial.trained_arch_id
     assert {"torch", "timm", "ray"} <= trial.provenance.packages.keys()
     assert trial.provenance.machine["cores"] >= 1
+    assert trial.provenance.machine["trial"] == {"cpus": 1, "gpus": 0, "deterministic": False, "kernels": "auto"}
     assert trial.provenance.code_version
 
 
@@ -236,6 +237,14 @@ def test_a_trial_that_fits_no_machine_is_refused():
 def test_small_trials_share_a_gpu(wanted, there, concurrent, monkeypatch):
     monkeypatch.setattr("ray.cluster_resources", lambda: {"CPU": 16.0, "GPU": float(there)})
     assert plan_slots(ResourcesConfig(gpus=wanted)).concurrent == concurrent
+
+
+def test_deterministic_trials_are_refused_on_gpus_and_run_on_cpus(monkeypatch):
+    monkeypatch.setattr("ray.cluster_resources", lambda: {"CPU": 16.0, "GPU": 1.0})
+    with pytest.raises(ValueError, match=r"must run on CPUs, .* got resources\.gpus=1: .*; write resources\.gpus=0 or"):
+        plan_slots(ResourcesConfig(deterministic=True))
+    assert plan_slots(ResourcesConfig(deterministic=True, gpus=0)).concurrent == 16
+    assert plan_slots(ResourcesConfig()).gpus == 1
 
 
 def test_a_part_of_several_gpus_is_refused():

@@ -8,7 +8,6 @@ import torch
 
 from experiments.data.config import DataConfig
 from experiments.data.load import load_dataset
-from experiments.deterministic import set_deterministic
 from experiments.fidelity import Fidelity
 from experiments.recipe import Recipe
 from experiments.spec import TrialSpec
@@ -75,7 +74,7 @@ def started(spec):
 
 def config_of(spec):
     """What Ray gives a trial."""
-    return {"spec": spec.to_dict(), "threads": 1, "deterministic": False, "kernels": "auto"}
+    return {"spec": spec.to_dict(), "threads": 1, "on_gpu": False, "kernels": "auto"}
 
 
 def test_one_spec_gives_one_result_whatever_ran_before_it(spec, reference):
@@ -118,25 +117,9 @@ def test_what_the_network_draws_does_not_change_the_batches(varied):
         assert torch.equal(targets, same_targets)
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-def test_a_deterministic_trial_repeats_bit_for_bit_on_a_gpu(varied):
-    def results():
-        trial = ProxyTrial.__new__(ProxyTrial)
-        trial.setup({**config_of(varied), "deterministic": True})
-        return [measured(trial.step()) for _ in range(2)]
-
-    try:
-        first = results()
-        assert all("failure" not in epoch for epoch in first), first
-        assert results() == first
-    finally:
-        set_deterministic(False)
-
-
-def test_a_deterministic_trial_is_the_same_trial_on_a_cpu(spec):
-    trial = ProxyTrial.__new__(ProxyTrial)
-    trial.setup({**config_of(spec), "deterministic": True})
-    assert measured(trial.step()) == measured(started(spec).step())
+def test_a_trial_without_a_gpu_keeps_to_the_cpu_where_there_is_one(spec, monkeypatch):
+    monkeypatch.setattr("experiments.training.default_device", lambda: torch.device("cuda"))
+    assert started(spec)._training.device == CPU
 
 
 def test_each_parameter_gets_a_gradient(spec):
