@@ -14,7 +14,8 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.on_gpu.cases import CHANNELS_LAST, REFERENCE, all_cases, chosen
+from benchmarks.chosen import chosen
+from benchmarks.on_gpu.cases import CHANNELS_LAST, REFERENCE, all_cases
 from benchmarks.on_gpu.measure import Effort, Measurement, measure_case
 from benchmarks.on_gpu.report import SHARING_COLUMNS, STEP_COLUMNS, sharing_rows, step_rows, table, write_json
 from benchmarks.on_gpu.sharing import Sharing, Trial, trials_an_hour

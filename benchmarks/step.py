@@ -2,8 +2,9 @@
 
     python -m benchmarks.step [--cases small_32 t_224] [--modes train] [--kernels reference pytorch] [--out FILE]
 
-The reference is the official graph with torch's plain AdamW; the implementations use channels_last and the fused
-one, as the platform does. What these two do alone stands in rows of their own.
+The reference is the official graph with torch's plain AdamW. The implementations train as the platform does: on
+channels_last, with experiments.flat_adamw and clipping. What channels_last and torch's fused AdamW do without them
+stands in rows of their own.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # and its warning of memo
 
 import torch
 
-from benchmarks.on_cpu.cases import FUSED, REFERENCE, Case, Row, all_cases, all_rows, chosen, chosen_kernels
+from benchmarks.chosen import chosen
+from benchmarks.on_cpu.cases import FUSED, REFERENCE, Case, Row, all_cases, all_rows, chosen_kernels
 from benchmarks.on_cpu.measure import Measurement, measure_case, top_operators
 from benchmarks.on_cpu.parity import Parity
 from benchmarks.on_cpu.report import HEADER, line, write_json

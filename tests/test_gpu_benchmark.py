@@ -15,6 +15,7 @@ from torch import nn
 sys.path.insert(0, str(Path(__file__).parents[1]))  # benchmarks are run from the checkout, not installed
 
 from benchmarks import gpu
+from benchmarks.chosen import chosen
 from benchmarks.on_gpu import cases, report
 from benchmarks.on_gpu.clock import interleaved_ms
 from benchmarks.on_gpu.measure import Effort, Measurement, measure_case
@@ -50,7 +51,7 @@ def test_timms_networks_are_counted_as_published() -> None:
 
 def test_a_name_that_is_no_cases_is_refused_with_the_names() -> None:
     with pytest.raises(ValueError, match=r"a case must be one of small_32, .*, got 'resnet'"):
-        cases.chosen(cases.all_cases(), ["resnet"])
+        chosen(cases.all_cases(), ["resnet"])
 
 
 def test_every_implementation_meets_every_mode_and_the_baseline_comes_first(tiny: cases.Case) -> None:

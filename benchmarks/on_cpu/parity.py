@@ -12,8 +12,8 @@ from benchmarks.on_cpu.cases import REFERENCE, Case
 from benchmarks.on_cpu.steps import build, draw_batch
 from transxnet.network import TransXNet
 
-BATCH = 4
-"""Images; float64 is slow."""
+MOST_IMAGES = 16
+"""float64 is slow."""
 
 Results = dict[str, Tensor]
 
@@ -43,7 +43,7 @@ class Parity:
 
 
 def _results(case: Case, kernels: str, mode: str, dtype: torch.dtype) -> Results:
-    network, batch = _felt(build(case, kernels)).to(dtype), draw_batch(case, BATCH)
+    network, batch = _felt(build(case, kernels)).to(dtype), draw_batch(case, min(case.batch, MOST_IMAGES))
     images = batch.images.to(dtype)
     if mode == "infer":
         with torch.inference_mode():

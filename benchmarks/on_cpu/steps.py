@@ -48,7 +48,7 @@ def is_computed_by(case: Case, kernels: str) -> bool:
 
 
 def make_step(case: Case, row: Row, mode: str) -> Step:
-    """Training: forward, backward and AdamW. Inference: forward in evaluation mode."""
+    """Training: forward, backward and the row's AdamW. Inference: forward in evaluation mode."""
     network, batch = build(case, row.kernels), draw_batch(case, case.batch)
     images = batch.images
     if row.channels_last:
@@ -56,7 +56,7 @@ def make_step(case: Case, row: Row, mode: str) -> Step:
         images = images.contiguous(memory_format=torch.channels_last)
     if mode == "infer":
         return _inference(network, images)
-    optimiser = torch.optim.AdamW(network.parameters(), lr=1e-3, fused=row.fused)
+    optimiser = row.optimiser(network)
 
     def step() -> Tensor:
         optimiser.zero_grad()

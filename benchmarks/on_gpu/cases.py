@@ -100,12 +100,3 @@ def counted_gmacs(name: str, image_size: int) -> float:
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         network(image)
     return float(counter.get_total_flops()) / 2 / 1e9
-
-
-def chosen(cases: list[Case], names: list[str]) -> list[Case]:
-    """The cases of these names, all if there are none. Raises ValueError for a name that is none's."""
-    known = [case.name for case in cases]
-    for name in names:
-        if name not in known:
-            raise ValueError(f"a case must be one of {', '.join(known)}, got {name!r}")
-    return [case for case in cases if not names or case.name in names]
