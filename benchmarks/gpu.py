@@ -16,9 +16,9 @@ import torch
 
 from benchmarks.chosen import chosen
 from benchmarks.on_gpu.cases import CHANNELS_LAST, REFERENCE, all_cases
-from benchmarks.on_gpu.measure import Effort, Measurement, measure_case
+from benchmarks.on_gpu.measure import Effort, Measurement, failure, measure_case
 from benchmarks.on_gpu.report import SHARING_COLUMNS, STEP_COLUMNS, sharing_rows, step_rows, table, write_json
-from benchmarks.on_gpu.sharing import Sharing, Trial, trials_an_hour
+from benchmarks.on_gpu.sharing import Sharing, Trial, failed, trials_an_hour
 from benchmarks.on_gpu.variants import MODES, Variant
 
 NO_GPU = 2
@@ -68,7 +68,10 @@ def _sharings(options: argparse.Namespace, device: torch.device) -> Iterator[Sha
     for processes in options.processes:
         for variant in SHARED_VARIANTS:
             trial = Trial(SHARED_PROXY, variant, options.batch, options.trial_steps)
-            yield trials_an_hour(trial, processes, str(device))
+            try:
+                yield trials_an_hour(trial, processes, str(device))
+            except Exception as error:
+                yield failed(trial, processes, failure(error))
 
 
 def _parser() -> argparse.ArgumentParser:

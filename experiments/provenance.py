@@ -8,11 +8,14 @@ import platform
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 
-from db import Provenance
 from transxnet.kernels.choice import describe_auto
+
+if TYPE_CHECKING:
+    from db import Provenance
 
 PACKAGE = "transxnet-search"
 RECORDED = ("torch", "timm", "numpy", "ray", "optuna", "fvcore", "sqlalchemy", "scikit-image", "scikit-learn")
@@ -20,6 +23,8 @@ RECORDED = ("torch", "timm", "numpy", "ray", "optuna", "fvcore", "sqlalchemy", "
 
 def provenance(resources: Mapping[str, str | float | bool]) -> Provenance:
     """Of this process and what each of its trials gets; `gpus` of 0 is on the CPU whatever GPUs the machine has."""
+    from db import Provenance  # only here: benchmarks of a bare GPU machine tell the code and the machine without it
+
     return Provenance(code_version(), package_versions(), {**machine(), "trial": dict(resources)})
 
 

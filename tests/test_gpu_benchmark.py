@@ -124,6 +124,35 @@ def test_json_holds_the_machine_and_every_number(tmp_path: Path) -> None:
     assert torch.__version__.startswith(content["machine"]["torch"])
     assert content["steps"] == [dataclasses.asdict(measurement)]
     assert content["sharing"] == [dataclasses.asdict(sharing)]
+    assert {"host", "processor", "cores", "device"} <= content["machine"].keys()
+    assert content["date"]
+    assert content["code"]
+
+
+def test_a_baseline_that_cannot_be_made_is_told_for_every_variant(tiny: cases.Case) -> None:
+    def fails(implementation: str) -> nn.Module:
+        raise torch.OutOfMemoryError("no memory left\nat all")
+
+    found = list(measure_case(dataclasses.replace(tiny, make=fails), ["eager"], CPU, Effort(rounds=1, repeats=1)))
+    assert [m.error for m in found] == ["the baseline: OutOfMemoryError: no memory left"] * 2
+
+
+def test_processes_that_fail_are_told_and_do_not_stop_the_rest(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(trial: Trial, processes: int, device: str) -> Sharing:
+        if processes == 2:
+            raise RuntimeError("2 processes: a trial failed")
+        return Sharing(trial.proxy, trial.variant.implementation, trial.variant.mode, processes, 60.0)
+
+    monkeypatch.setattr(gpu, "trials_an_hour", fails)
+    out = tmp_path / "gpu.json"
+    options = gpu._parser().parse_args(["--only", "sharing", "--processes", "2", "1", "--out", str(out)])
+    gpu.run(options, CPU)
+    printed = capsys.readouterr().out
+    assert printed.count("failed: RuntimeError: 2 processes: a trial failed") == 2 * 3, "as it comes, and in the table"
+    told = [(one["processes"], one["trials_an_hour"], one["error"]) for one in json.loads(out.read_text())["sharing"]]
+    assert told == [(2, None, "RuntimeError: 2 processes: a trial failed")] * 3 + [(1, 60.0, None)] * 3
 
 
 def test_trials_share_a_device() -> None:

@@ -32,6 +32,7 @@ def test_timm_lists_the_networks(imports):
         ("space, space.space, space.presets", ["torch", "timm", "ray", "optuna"]),
         ("db, db.store", ["torch", "timm", "ray", "optuna"]),
         ("analysis, analysis.report, analysis.front", ["torch", "timm", "ray", "optuna"]),
+        ("benchmarks.gpu", ["ray", "optuna", "fvcore", "hydra", "sqlalchemy"]),
         ("experiments.training", ["ray", "optuna", "fvcore", "hydra", "rich"]),
     ],
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import nn
@@ -44,7 +44,7 @@ def flat_adamw(network: nn.Module) -> Updates:
 
 
 class _Clipped(FlatAdamW):
-    def step(self, closure: object = None) -> object:
+    def step(self, closure: Any = None) -> Any:
         """Clip, then step."""
         self.clip_grad_norm(CLIP_GRAD_NORM)
         return super().step(closure)

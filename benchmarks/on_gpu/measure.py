@@ -45,14 +45,19 @@ class Effort:
 
 def measure_case(case: Case, modes: list[str], device: torch.device, effort: Effort) -> Iterator[Measurement]:
     """One variant after the other; what fails (no memory, no compiler) is told and does not stop the rest."""
-    batch = draw_batch(case, case.batch, device)
     variants = variants_of(case, modes)
-    reference, reference_gib = peak_gib(lambda: make_step(case, variants[0], batch), device)
+    try:
+        batch = draw_batch(case, case.batch, device)
+        reference, reference_gib = peak_gib(lambda: make_step(case, variants[0], batch), device)
+    except Exception as error:
+        reason = failure(error)
+        yield from (_failed(case, variant, f"the baseline: {reason}") for variant in variants)
+        return
     for variant in variants:
         try:
             yield _measure(case, variant, reference, reference_gib, device, effort)
         except Exception as error:
-            yield _failed(case, variant, error)
+            yield _failed(case, variant, failure(error))
         free(device)
 
 
@@ -86,9 +91,13 @@ def _measure(
     )
 
 
-def _failed(case: Case, variant: Variant, error: Exception) -> Measurement:
-    reason = f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error).strip() else ''}"
+def _failed(case: Case, variant: Variant, reason: str) -> Measurement:
     return Measurement(case.name, variant.implementation, variant.mode, case.batch, case.gmacs, error=reason)
+
+
+def failure(error: Exception) -> str:
+    """In one line."""
+    return f"{type(error).__name__}: {next(iter(str(error).strip().splitlines()), '')}"
 
 
 def free(device: torch.device) -> None:

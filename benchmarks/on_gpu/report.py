@@ -6,8 +6,8 @@ import dataclasses
 import importlib.metadata
 import importlib.util
 import json
-import platform
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ import torch
 
 from benchmarks.on_gpu.measure import Measurement
 from benchmarks.on_gpu.sharing import Sharing
+from experiments.provenance import code_version, machine
 
 Rows = Sequence[Sequence[str]]
 
@@ -43,8 +44,17 @@ def step_rows(measurements: Sequence[Measurement]) -> Rows:
 
 
 def sharing_rows(sharings: Sequence[Sharing]) -> Rows:
-    """A line a number of processes, under SHARING_COLUMNS."""
-    return [(s.proxy, s.implementation, s.mode, str(s.processes), _number(s.trials_an_hour, 0)) for s in sharings]
+    """A line a number of processes, under SHARING_COLUMNS; where they failed the reason."""
+    return [
+        (
+            s.proxy,
+            s.implementation,
+            s.mode,
+            str(s.processes),
+            f"failed: {s.error}" if s.error else _number(s.trials_an_hour, 0),
+        )
+        for s in sharings
+    ]
 
 
 def table(columns: Sequence[str], rows: Rows) -> str:
@@ -62,7 +72,9 @@ def write_json(
 ) -> None:
     """Everything measured, with the machine it was measured on."""
     content = {
-        "machine": machine(device),
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "code": code_version(),
+        "machine": {**machine(), **software(device)},
         "steps": [dataclasses.asdict(measurement) for measurement in measurements],
         "sharing": [dataclasses.asdict(sharing) for sharing in sharings],
     }
@@ -70,12 +82,10 @@ def write_json(
     path.write_text(json.dumps(content, indent=2) + "\n")
 
 
-def machine(device: torch.device) -> dict[str, Any]:
-    """What the numbers depend on."""
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor() or platform.machine()
+def software(device: torch.device) -> dict[str, Any]:
+    """What the numbers depend on beside the machine itself."""
     return {
-        "device": name,
-        "python": platform.python_version(),
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
         **{package: importlib.metadata.version(package) for package in PACKAGES if _is_installed(package)},
     }
 

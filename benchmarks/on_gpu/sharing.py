@@ -19,13 +19,14 @@ WARM_UP_SECONDS = 600
 
 @dataclass(frozen=True)
 class Sharing:
-    """Trials an hour of so many processes on one device."""
+    """Trials an hour of so many processes on one device; where they failed only the error is known."""
 
     proxy: str
     implementation: str
     mode: str
     processes: int
-    trials_an_hour: float
+    trials_an_hour: float | None = None
+    error: str | None = None
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,11 @@ def trials_an_hour(trial: Trial, processes: int, device: str, trials_each: int =
     longest: float = max(seconds.get() for _ in workers)
     hourly = processes * trials_each * 3600 / longest
     return Sharing(trial.proxy, trial.variant.implementation, trial.variant.mode, processes, hourly)
+
+
+def failed(trial: Trial, processes: int, reason: str) -> Sharing:
+    """What is told of processes that failed."""
+    return Sharing(trial.proxy, trial.variant.implementation, trial.variant.mode, processes, error=reason)
 
 
 def run_trial(trial: Trial, device: torch.device) -> float:
