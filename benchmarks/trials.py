@@ -14,6 +14,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -23,7 +24,6 @@ import experiments.sweep  # sets what Ray reads when it is imported
 
 # isort: on
 import ray
-import torch
 from hydra import compose, initialize_config_module
 from ray import tune
 from rich.console import Console
@@ -34,7 +34,7 @@ from benchmarks.timed_trial import PARTS, timed_trial
 from db import Store
 from experiments.data.load import load_dataset
 from experiments.fidelity import proxy_arch
-from experiments.provenance import machine, package_versions
+from experiments.provenance import code_version, machine, package_versions
 from experiments.ray_run import RayConfig, connected, plan_slots
 from experiments.spec import TrialSpec
 from experiments.sweep_config import SweepConfig
@@ -84,9 +84,22 @@ class Measured:
 
     @property
     def overhead(self) -> float:
-        """Share that is no forward, backward or optimiser, of all but evaluation and ends."""
-        counted = 1 - self.shares["evaluation"] - self.shares["ends"]
-        return 1 - sum(self.shares[name] for name in WORK) / counted
+        """Share of the whole time that is no forward, backward or optimiser."""
+        return 1 - self._work
+
+    @property
+    def overhead_apart(self) -> float:
+        """The same of all but evaluation and ends."""
+        return 1 - self._work / (1 - self.shares["evaluation"] - self.shares["ends"])
+
+    @property
+    def _work(self) -> float:
+        return sum(self.shares[name] for name in WORK)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON, with what follows from the fields."""
+        found = dataclasses.asdict(self) | {"trials_per_hour": self.trials_per_hour}
+        return found | ({"overhead": self.overhead, "overhead_apart": self.overhead_apart} if self.shares else {})
 
 
 def run_platform(work: Work, *words: str) -> Measured:
@@ -137,6 +150,8 @@ def run_obvious(work: Work) -> Measured:
             param_space={"spec": spec.to_dict(), "seed": tune.grid_search(list(range(work.trials)))},
             run_config=tune.RunConfig(storage_path=name, verbose=0),
         ).fit()
+    if results.errors:
+        raise RuntimeError(f"{len(results.errors)} trials of the obvious stack failed: {results.errors[0]}")
     metrics = [result.metrics for result in results]
     first, last = min(one["started"] for one in metrics), max(one["ended"] for one in metrics)
     accuracy = statistics.mean(one["val_accuracy"] for one in metrics)
@@ -147,24 +162,23 @@ PLATFORM, OBVIOUS = "platform", "obvious stack"
 
 
 def stacks(cores: int) -> dict[str, Callable[[Work], Measured]]:
-    """What is compared, by name; the deterministic mode only where it changes anything."""
-    found: dict[str, Callable[[Work], Measured]] = {
+    """What is compared, by name."""
+    return {
         PLATFORM: run_platform,
         OBVIOUS: run_obvious,
         f"platform, one trial of {cores} threads": lambda work: run_platform(work, f"resources.cpus={cores}"),
     }
-    if torch.cuda.is_available():
-        found["platform, deterministic"] = lambda work: run_platform(work, "resources.deterministic=true")
-    return found
 
 
-def compare(work: Work, rounds: int, cores: int, say: Callable[[str], None]) -> dict[str, list[Measured]]:
-    """Every stack, `rounds` times in turn, so that a busy machine slows all."""
+def compare(
+    work: Work, rounds: int, cores: int, tell: Callable[[str, dict[str, list[Measured]]], None]
+) -> dict[str, list[Measured]]:
+    """Every stack, `rounds` times in turn, so that a busy machine slows all; `tell` gets each run and all so far."""
     results: dict[str, list[Measured]] = {name: [] for name in stacks(cores)}
     for _ in range(rounds):
         for name, run in stacks(cores).items():
             results[name].append(run(work))
-            say(f"  {name}: {results[name][-1].trials_per_hour:.0f} trials an hour")
+            tell(f"  {name}: {results[name][-1].trials_per_hour:.0f} trials an hour", results)
     return results
 
 
@@ -186,7 +200,9 @@ def share_table(title: str, runs: Sequence[Measured]) -> Table:
         table.add_row(part, f"{100 * statistics.median(run.shares[part] for run in runs):.1f}")
     table.add_section()
     overhead = statistics.median(run.overhead for run in runs)
-    table.add_row("overhead: no forward, backward, optimiser; without evaluation, ends", f"{100 * overhead:.1f}")
+    apart = statistics.median(run.overhead_apart for run in runs)
+    table.add_row("overhead: no forward, backward, optimiser", f"{100 * overhead:.1f}")
+    table.add_row("the same of all but evaluation and ends", f"{100 * apart:.1f}")
     return table
 
 
@@ -220,27 +236,37 @@ def works(asked: argparse.Namespace) -> dict[int, Work]:
     return {size: Work((*common, f"proxy.image_size={size}", *epochs), asked.trials) for size in asked.sizes}
 
 
+def conditions() -> dict[str, Any]:
+    """What the numbers depend on."""
+    date = datetime.now(UTC).isoformat(timespec="seconds")
+    return {"date": date, "code": code_version(), "machine": machine(), "packages": package_versions()}
+
+
+def write(path: Path, found: dict[str, Any]) -> None:
+    """As JSON."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(found, indent=2) + "\n")
+
+
 def main() -> None:
     """Measure, print and write."""
     asked, console = arguments(), Console()
-    found: dict[str, Any] = {"machine": machine(), "packages": package_versions(), "sizes": {}}
+    found: dict[str, Any] = {**conditions(), "sizes": {}}
     with connected(RayConfig()):
         cores = int(ray.cluster_resources()["CPU"])
         for size, work in works(asked).items():
             console.print(
                 f"{size} px, {work.trials} trials a run, {cores} cores: {' '.join(work.words)}", highlight=False
             )
-            results = compare(work, 1 if asked.quick else asked.rounds, cores, console.print)
+
+            def tell(line: str, results: dict[str, list[Measured]], size: int = size) -> None:
+                console.print(line)
+                found["sizes"][size] = {name: [run.to_dict() for run in runs] for name, runs in results.items()}
+                write(asked.out, found)  # what is known so far: a later run may fail
+
+            results = compare(work, 1 if asked.quick else asked.rounds, cores, tell)
             console.print(pace_table(f"{size} px", results))
             console.print(share_table(f"{size} px, where the platform's time goes", results[PLATFORM]))
-            found["sizes"][size] = {
-                name: [dataclasses.asdict(run) | {"trials_per_hour": run.trials_per_hour} for run in runs]
-                for name, runs in results.items()
-            }
-    if not torch.cuda.is_available():
-        console.print("The deterministic mode costs nothing here: on a CPU every trial repeats bit for bit.")
-    asked.out.parent.mkdir(parents=True, exist_ok=True)
-    asked.out.write_text(json.dumps(found, indent=2))
     console.print(f"written to {asked.out}", highlight=False)
 
 
