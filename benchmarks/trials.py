@@ -35,7 +35,8 @@ from db import Store
 from experiments.data.load import load_dataset
 from experiments.fidelity import proxy_arch
 from experiments.provenance import code_version, machine, package_versions
-from experiments.ray_run import RayConfig, connected, plan_slots
+from experiments.ray_run import RayConfig, connected
+from experiments.slots import plan_slots
 from experiments.spec import TrialSpec
 from experiments.sweep_config import SweepConfig
 from space import Space

@@ -35,7 +35,8 @@ from experiments.objectives import directions, read_objectives
 from experiments.optuna_view import OptunaView
 from experiments.progress import SweepProgress
 from experiments.provenance import provenance
-from experiments.ray_run import Slots, connected, plan_slots, run
+from experiments.ray_run import connected, run
+from experiments.slots import Slots, plan_slots
 from experiments.suggest import Suggester, make_suggester
 from experiments.sweep_config import SweepConfig
 from experiments.training import train_batches

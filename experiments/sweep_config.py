@@ -11,8 +11,9 @@ from experiments.candidates import Budget
 from experiments.data.config import DataConfig
 from experiments.fidelity import Fidelity
 from experiments.objectives import read_objectives
-from experiments.ray_run import RayConfig, ResourcesConfig, SchedulerConfig
+from experiments.ray_run import RayConfig, SchedulerConfig
 from experiments.recipe import Recipe
+from experiments.slots import ResourcesConfig
 from experiments.suggest import SearchConfig
 
 MOST_TRIALS = 1_000_000

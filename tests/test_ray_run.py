@@ -16,7 +16,8 @@ from safetensors.torch import load_file
 
 from db import Store, TrialState
 from experiments.lock import only_driver
-from experiments.ray_run import ResourcesConfig, SchedulerConfig, make_scheduler, plan_slots
+from experiments.ray_run import SchedulerConfig, make_scheduler
+from experiments.slots import ResourcesConfig, plan_slots
 from experiments.sweep import sweep
 from experiments.sweep_config import SweepConfig
 from experiments.trainable import ProxyTrial

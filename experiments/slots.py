@@ -1,0 +1,99 @@
+"""How trials share the machines: what each gets, and how many run at once."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import ray
+
+from transxnet.kernels.choice import AUTO, check_name, describe_auto
+
+
+@dataclass(frozen=True)
+class ResourcesConfig:
+    """What a trial gets, and how many run at once. Raises ValueError for a value out of range."""
+
+    cpus: float = 1
+    """CPU cores of a trial, and its torch threads: one a trial and one trial a core is fastest."""
+    gpus: float | None = None
+    """GPUs of a trial, fractions allowed; None: one if there are any."""
+    max_concurrent: int | None = None
+    """Trials at once; None: as many as the cores and GPUs allow."""
+    deterministic: bool = False
+    """Whether trials must repeat bit for bit: on a CPU they do, on GPUs this is refused, see `plan_slots`."""
+    kernels: str = AUTO
+    """How blocks are computed: auto, reference, pytorch, native or triton. All compute the same up to rounding."""
+
+    def __post_init__(self) -> None:
+        if not self.cpus > 0:
+            raise ValueError(f"resources.cpus must be above 0, got {self.cpus:g}")
+        gpus = self.gpus or 0.0
+        if not gpus >= 0 or (gpus > 1 and gpus % 1):
+            raise ValueError(f"resources.gpus must be between 0 and 1 or a whole number, got {gpus:g}")
+        if self.max_concurrent is not None and self.max_concurrent < 1:
+            raise ValueError(f"resources.max_concurrent must be at least 1, got {self.max_concurrent}")
+        check_name(self.kernels)
+
+
+@dataclass(frozen=True)
+class Slots:
+    """How the trials share the machines."""
+
+    cpus: float
+    gpus: float
+    concurrent: int
+    deterministic: bool = False
+    kernels: str = AUTO
+
+    @property
+    def threads(self) -> int:
+        """torch threads of a trial."""
+        return max(1, int(self.cpus))
+
+    def resources(self) -> dict[str, str | float | bool]:
+        """Of a trial, for its record."""
+        return {"cpus": self.cpus, "gpus": self.gpus, "deterministic": self.deterministic, "kernels": self.kernels}
+
+    def describe(self) -> str:
+        """For people: how many trials at once, and what each has."""
+        what = describe_auto() if self.kernels == AUTO and not self.gpus else self.kernels
+        hint = "; python -m transxnet.kernels.build makes faster ones" if what == "pytorch" and not self.gpus else ""
+        return f"{self.concurrent} at a time, {self.threads} thread(s) each, kernels: {what}{hint}"
+
+
+def plan_slots(config: ResourcesConfig) -> Slots:
+    """Slots on the cluster that is connected; raises ValueError if a trial does not fit or cannot be deterministic."""
+    there = ray.cluster_resources()
+    cpus, gpus = there.get("CPU", 0.0), there.get("GPU", 0.0)
+    wanted = config.gpus if config.gpus is not None else float(gpus > 0)
+    _require_repeatable(config, wanted)
+    fits = min(_whole(cpus / config.cpus), _fits_gpus(wanted, gpus))
+    if fits < 1:
+        raise ValueError(
+            f"a trial must fit the machines, got resources.cpus={config.cpus:g} resources.gpus={wanted:g} with "
+            f"{cpus:g} CPUs and {gpus:g} GPUs there; ask for less"
+        )
+    concurrent = int(min(fits, config.max_concurrent or math.inf))
+    return Slots(config.cpus, wanted, concurrent, config.deterministic, config.kernels)
+
+
+def _require_repeatable(config: ResourcesConfig, gpus: float) -> None:
+    if config.deterministic and gpus:
+        raise ValueError(
+            f"deterministic trials must run on CPUs, where they repeat bit for bit, got resources.gpus={gpus:g}: torch "
+            f"has no deterministic backward pass on GPUs for IDConv's adaptive average pool, nor for the bicubic "
+            f"resizing of position tables; write resources.gpus=0 or resources.deterministic=false"
+        )
+
+
+def _fits_gpus(wanted: float, gpus: float) -> float:
+    """How many trials that want so many GPUs, or such a part of one, fit: a part lies on one GPU."""
+    if not wanted:
+        return math.inf
+    return gpus // wanted if wanted > 1 else gpus * _whole(1 / wanted)
+
+
+def _whole(share: float) -> int:
+    """Rounded down, but not for a rounding error: three times a third is one."""
+    return math.floor(share + 1e-9)
