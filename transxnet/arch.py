@@ -10,34 +10,41 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from transxnet.operators import PLACES, WORDS, Operator
+from transxnet.stage_numbers import Number, StageNumbers, are_sound_kernels, ceil_div
+from transxnet.stage_rules import STAGE_RULES
+
 NUM_STAGES = 4
 STEM_KERNEL = 7
 
 
 @dataclass(frozen=True)
-class StageConfig:
-    """One stage: `depth` equal blocks at one resolution. Raises ValueError for a network that cannot be built."""
+class StageConfig(StageNumbers):
+    """One stage: `depth` equal blocks at one resolution. Raises ValueError for a network that cannot be built.
+
+    Settings of an operator that is not there, or does not use them, change nothing.
+    """
 
     depth: int
     """Number of blocks."""
     width: int
     """Number of channels."""
     heads: int
-    """Attention heads of OSRA."""
+    """Attention heads of the global mixer."""
     osr_stride: int
-    """Stride of OSRA's overlapping spatial reduction of keys and values; 1 is none."""
+    """Stride of the spatial reduction of keys and values, OSRA's overlapping one or SRA's patches; 1 is none."""
     osr_overlap: int = 3
-    """How far reduction windows overlap: kernel = stride + overlap. 0 gives PVT's patches. Not felt at stride 1."""
+    """How far OSRA's windows overlap: kernel = stride + overlap; 0 does not overlap. Not felt at stride 1."""
     idconv_share: float = 0.5
-    """Share of the channels that goes to IDConv; the rest goes to OSRA."""
+    """Share of the channels that goes to the local mixer; the rest goes to the global one."""
     idconv_kernel: int = 7
-    """Kernel size K of IDConv, also the size that its input is pooled to."""
+    """Kernel size K of the local mixer, for IDConv also the size that its input is pooled to."""
     idconv_groups: int = 2
-    """Attention groups G of IDConv: how many learned kernels are mixed for each sample and channel."""
+    """Attention groups G of IDConv: how many learned kernels are mixed for each sample and channel; also DyConv's."""
     idconv_reduction: int = 4
-    """Channel reduction in the bottleneck that makes IDConv's attention."""
+    """Channel reduction in the bottleneck through which a dynamic local mixer sees its input."""
     ffn_ratio: float = 4.0
-    """Expansion ratio of the MS-FFN; hidden channels = int(width * ratio)."""
+    """Expansion ratio of the feed-forward network; hidden channels = int(width * ratio)."""
     ffn_kernels: tuple[int, ...] = (1, 3, 5, 7)
     """Depthwise kernel sizes of the MS-FFN, increasing; hidden channels are split over them."""
     ste_reduction: int = 8
@@ -46,6 +53,22 @@ class StageConfig:
     """Least channels of the STE bottleneck."""
     dpe_kernel: int = 7
     """Kernel size of the dynamic position encoding's depthwise convolution."""
+    local_mixer: str = "idconv"
+    """What mixes tokens nearby: idconv, dwconv, dyconv, d_dwconv or none (`transxnet.operators` has the tables)."""
+    global_mixer: str = "osra"
+    """What mixes tokens far apart: osra, sra, pooled, full or none."""
+    mixing: str = "parallel"
+    """parallel: each mixer has its share of the channels. series: the local, then the global one has them all."""
+    token_enhancer: str = "ste"
+    """What joins the mixers' outputs: ste, conv1x1 or none."""
+    ffn: str = "msffn"
+    """The feed-forward network: msffn, inverted_residual or plain."""
+    dpe: bool = True
+    """Whether a block begins with dynamic position encoding."""
+    position_table: bool = True
+    """Whether attention adds a learned number for each pair of positions and head."""
+    layer_scale: bool = True
+    """Whether a block's two branches are scaled and shifted for each channel before they are added."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "ffn_kernels", _as_int_tuple("ffn_kernels", self.ffn_kernels))
@@ -53,33 +76,13 @@ class StageConfig:
             _require_count(name, getattr(self, name), least=0 if name == "osr_overlap" else 1)
         for name in ("idconv_share", "ffn_ratio"):
             object.__setattr__(self, name, _require_number(name, getattr(self, name)))
-        self._check_mixer()
-        self._check_ffn()
-
-    @property
-    def local_width(self) -> int:
-        """Channels that go to IDConv."""
-        return round(self.width * self.idconv_share)
-
-    @property
-    def global_width(self) -> int:
-        """Channels that go to OSRA."""
-        return self.width - self.local_width
-
-    @property
-    def idconv_bottleneck(self) -> int:
-        """Channels of the bottleneck that makes IDConv's attention."""
-        return self.local_width // self.idconv_reduction
-
-    @property
-    def osr_kernel(self) -> int:
-        """Kernel size of the spatial reduction, 0 at stride 1, where there is none."""
-        return self.osr_stride + self.osr_overlap if self.osr_stride > 1 else 0
-
-    @property
-    def ffn_hidden(self) -> int:
-        """Hidden channels of the MS-FFN."""
-        return int(self.width * self.ffn_ratio)
+        for name, words in WORDS.items():
+            _require_known(getattr(self, name), words, name)
+        for name in _SWITCHES:
+            _require_switch(name, getattr(self, name))
+        for rule in STAGE_RULES.values():
+            if not rule.holds(self):
+                raise ValueError(rule.refusal(self))
 
     @property
     def ffn_split(self) -> tuple[int, ...]:
@@ -88,55 +91,28 @@ class StageConfig:
         return (share + rest, *[share] * (len(self.ffn_kernels) - 1))
 
     @property
-    def ste_width(self) -> int:
-        """Channels of the STE bottleneck."""
-        return max(self.ste_floor, self.width // self.ste_reduction)
+    def ffn_scales(self) -> int:
+        """Number of MS-FFN kernels."""
+        return len(self.ffn_kernels)
 
-    def _check_mixer(self) -> None:
-        local = self.width * self.idconv_share
-        if abs(local - round(local)) > 1e-9 or not 0 < round(local) < self.width:
-            raise ValueError(
-                f"width * idconv_share must be a whole number between 1 and width - 1, got "
-                f"{self.width} * {self.idconv_share} = {local:g}; choose a width that the share divides, "
-                f"for a share of 0.5 an even one"
-            )
-        if self.global_width % self.heads:
-            raise ValueError(
-                f"the channels of OSRA must be divisible by its heads, got {self.global_width} channels (width "
-                f"{self.width}, idconv_share {self.idconv_share}) and {self.heads} heads; choose a width that is a "
-                f"multiple of {2 * self.heads}, or fewer heads"
-            )
-        if self.idconv_bottleneck < 1:
-            raise ValueError(
-                f"IDConv's bottleneck needs at least 1 channel, got {self.local_width} // {self.idconv_reduction} = 0; "
-                f"choose an idconv_reduction of at most {self.local_width}"
-            )
-        _require_odd("idconv_kernel", self.idconv_kernel)
-        _require_odd("dpe_kernel", self.dpe_kernel)
-        if self.osr_stride > 1 and self.osr_stride % 2:
-            raise ValueError(
-                f"osr_stride must be 1 or even (an odd stride disagrees with the position table), got "
-                f"{self.osr_stride}; choose {self.osr_stride - 1} or {self.osr_stride + 1}"
-            )
-        if self.osr_overlap and self.osr_overlap % 2 == 0:
-            raise ValueError(
-                f"osr_overlap must be odd (so that the kernel has a centre) or 0 (no overlap), got "
-                f"{self.osr_overlap}; choose {self.osr_overlap - 1} or {self.osr_overlap + 1}"
-            )
+    @property
+    def ffn_tap_sum(self) -> int:
+        """Taps of one kernel of each size of the MS-FFN, summed."""
+        return sum(kernel**2 for kernel in self.ffn_kernels)
 
-    def _check_ffn(self) -> None:
-        if not self.ffn_kernels or list(self.ffn_kernels) != sorted(set(self.ffn_kernels)):
-            raise ValueError(
-                f"ffn_kernels must be one or more different sizes in increasing order, got "
-                f"{list(self.ffn_kernels)}; write for example [1, 3, 5, 7]"
-            )
-        for kernel in self.ffn_kernels:
-            _require_odd("each of ffn_kernels", kernel)
-        if self.ffn_hidden < len(self.ffn_kernels):
-            raise ValueError(
-                f"the MS-FFN needs a hidden channel for each kernel, got int({self.width} * {self.ffn_ratio:g}) = "
-                f"{self.ffn_hidden} for {len(self.ffn_kernels)} kernels; raise ffn_ratio or drop kernels"
-            )
+    @property
+    def ffn_first_taps(self) -> int:
+        """Taps of the MS-FFN's first kernel."""
+        return self.ffn_kernels[0] ** 2
+
+    @property
+    def ffn_kernels_are_sound(self) -> bool:
+        """Whether the MS-FFN's kernels are odd, and increase."""
+        return are_sound_kernels(self.ffn_kernels)
+
+    def operator(self, place: str) -> Operator:
+        """The entry of what stands at a place of the blocks, a key of PLACES."""
+        return PLACES[place][getattr(self, place)]
 
 
 @dataclass(frozen=True)
@@ -186,12 +162,7 @@ class ArchConfig:
     def grids(self, image_size: tuple[int, int] | None = None) -> tuple[tuple[int, int], ...]:
         """Height and width of each stage's map for an image of `image_size` (the tables' own by default)."""
         height, width = image_size or self.image_size
-        grid = (-(-height // self.stem_stride), -(-width // self.stem_stride))
-        grids = [grid]
-        for _ in range(NUM_STAGES - 1):
-            grid = (-(-grid[0] // 2), -(-grid[1] // 2))
-            grids.append(grid)
-        return tuple(grids)
+        return stage_grids(height, width, self.stem_stride)
 
     def replace(self, **changes: Any) -> ArchConfig:
         """This network with other values of its own fields; raises ValueError as the constructor does."""
@@ -244,24 +215,37 @@ class ArchConfig:
         return cls.from_dict(json.loads(text))
 
 
+def stage_grids(height: Number, width: Number, stem_stride: Number) -> tuple[tuple[Number, Number], ...]:
+    """Height and width of the four stages' maps for an image of `height` x `width` pixels."""
+    grids = [(ceil_div(height, stem_stride), ceil_div(width, stem_stride))]
+    for _ in range(NUM_STAGES - 1):
+        grids.append((ceil_div(grids[-1][0], 2), ceil_div(grids[-1][1], 2)))
+    return tuple(grids)
+
+
 def _canonical_stage(stage: StageConfig, grid: tuple[int, int]) -> dict[str, Any]:
-    return {
-        "depth": stage.depth,
-        "width": stage.width,
-        "grid": list(grid),
-        "heads": stage.heads,
-        "osr": [stage.osr_stride, stage.osr_kernel],
-        "idconv": [stage.local_width, stage.idconv_kernel, stage.idconv_groups, stage.idconv_bottleneck],
-        "ffn": [stage.ffn_hidden, list(stage.ffn_kernels)],
-        "ste": stage.ste_width,
-        "dpe": stage.dpe_kernel,
-    }
+    felt: dict[str, Any] = {"depth": stage.depth, "width": stage.width, "grid": list(grid)}
+    for place in PLACES:
+        felt |= stage.operator(place).felt(stage)
+    if stage.has_global:
+        felt["heads"] = stage.heads
+    if stage.dpe:
+        felt["dpe"] = stage.dpe_kernel
+    # What follows is written down only where it departs from the paper, so that ids stay what they were.
+    if stage.has_global and not stage.position_table:
+        felt["position_table"] = False
+    if not stage.layer_scale:
+        felt["layer_scale"] = False
+    if stage.has_local and stage.has_global and stage.mixing != "parallel":
+        felt["mixing"] = stage.mixing
+    return felt
 
 
 _STAGE_COUNTS = (
     "depth", "width", "heads", "osr_stride", "osr_overlap", "idconv_kernel", "idconv_groups", "idconv_reduction",
     "ste_reduction", "ste_floor", "dpe_kernel",
 )  # fmt: skip
+_SWITCHES = ("dpe", "position_table", "layer_scale")
 
 
 def _field_names(config: type) -> list[str]:
@@ -288,9 +272,9 @@ def _require_number(name: str, value: Any) -> float:
     return float(value)
 
 
-def _require_odd(name: str, kernel: int) -> None:
-    if kernel % 2 == 0:
-        raise ValueError(f"{name} must be odd, got {kernel}; choose {kernel - 1} or {kernel + 1}")
+def _require_switch(name: str, value: Any) -> None:
+    if not isinstance(value, bool):
+        raise ValueError(f"{name} must be true or false, got {value!r}")
 
 
 def _require_known(name: str, known: Iterable[str], what: str) -> None:

@@ -1,175 +1,138 @@
-"""The cost of a network by closed form, from its description alone."""
+"""The cost of networks by closed form, from their descriptions alone: of one, or of many as numpy columns."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from collections.abc import Callable
 from functools import lru_cache
 
-from transxnet.arch import STEM_KERNEL, ArchConfig, StageConfig
+from transxnet.arch import NUM_STAGES, STEM_KERNEL, ArchConfig, StageConfig
+from transxnet.columns import ArchColumns
+from transxnet.cost_terms import Cost, batch_norm, conv, depthwise, group_norm, pool
+from transxnet.operators import GLOBAL_MIXERS, PLACES, Setting
+from transxnet.stage_numbers import Number, StageNumbers, is_anywhere
 
-# Letters: n = map positions (height x width), m = positions of the reduced map that OSRA attends to.
+Grid = tuple[Number, Number]
 
-BATCH_NORM_FLOPS = 2  # an element, in eval mode, in fvcore's and in the published convention
-GROUP_NORM_FLOPS = 5  # an element, in fvcore's convention; the published one takes BATCH_NORM_FLOPS
-
-
-@dataclass(frozen=True)
-class Cost:
-    """What a network costs for one image. Costs of parts add up, and multiply with the number of equal parts."""
-
-    params: int = 0
-    """Learned values."""
-    conv: int = 0
-    """Multiply-adds of convolutions, by fvcore's convention: no bias."""
-    matmul: int = 0
-    """Multiply-adds of attention's two matrix products."""
-    batch_norm: int = 0
-    """fvcore's count for batch norm in eval mode: 2 an element."""
-    group_norm: int = 0
-    """fvcore's count for group norm: 5 an element."""
-    adaptive_avg_pool2d: int = 0
-    """fvcore's count for adaptive average pooling: its input's elements."""
-    macs_published: int = 0
-    """Multiply-adds by the paper's counter: convolutions with bias, norms at 2 an element, pooling at its input's
-    elements; it leaves out attention's products and IDConv's own convolution."""
-    activations: int = 0
-    """Elements that convolutions and matrix products put out."""
-
-    @property
-    def macs(self) -> int:
-        """Multiply-adds in all, by fvcore's convention."""
-        return self.conv + self.matmul + self.batch_norm + self.group_norm + self.adaptive_avg_pool2d
-
-    @property
-    def gmacs(self) -> float:
-        """Multiply-adds by fvcore's convention, in 10^9."""
-        return self.macs / 1e9
-
-    @property
-    def gmacs_published(self) -> float:
-        """Multiply-adds by the paper's counter, in 10^9."""
-        return self.macs_published / 1e9
-
-    @property
-    def params_m(self) -> float:
-        """Learned values, in 10^6."""
-        return self.params / 1e6
-
-    def by_operator(self) -> dict[str, int]:
-        """Multiply-adds of each operator that fvcore counts, by fvcore's names."""
-        return {name: getattr(self, name) for name in OPERATORS}
-
-    def __add__(self, other: Cost) -> Cost:
-        return Cost(*(getattr(self, name) + getattr(other, name) for name in _FIELDS))
-
-    def __mul__(self, times: int) -> Cost:
-        return Cost(*(getattr(self, name) * times for name in _FIELDS))
+COMPONENTS = (
+    "stem", "downsampling", "dpe", "norm", "local_mixer", "global_mixer", "token_enhancer", "ffn", "layer_scale",
+    "position_table", "head",
+)  # fmt: skip
+"""The parts that a cost is split into; `norm` are the two group norms of each block."""
 
 
-_FIELDS = tuple(field.name for field in fields(Cost))
-OPERATORS = ("conv", "matmul", "batch_norm", "group_norm", "adaptive_avg_pool2d")
-
-
-def estimate(arch: ArchConfig, image_size: tuple[int, int] | None = None) -> Cost:
+def estimate(arch: ArchConfig | ArchColumns, image_size: tuple[int, int] | None = None) -> Cost:
     """Cost for one image of `image_size` (height, width; by default the size of the position tables, which stay)."""
-    first = arch.stages[0]
-    positions = [height * width for height, width in arch.grids(image_size)]
-    total = _conv(arch.in_channels, first.width, STEM_KERNEL, positions[0], bias=False)
-    total += _batch_norm(first.width, positions[0])
-    for index, (stage, grid, table) in enumerate(zip(arch.stages, arch.grids(image_size), arch.grids(), strict=True)):
+    return total(estimate_components(arch, image_size).values())
+
+
+def estimate_components(
+    arch: ArchConfig | ArchColumns, image_size: tuple[int, int] | None = None
+) -> dict[str, Cost]:
+    """Cost of each of COMPONENTS for one image; they add up to `estimate`."""
+    grids, tables = arch.grids(image_size), arch.grids()
+    parts = dict.fromkeys(COMPONENTS, Cost())
+    parts["stem"] = stem_cost(arch.in_channels, arch.stages[0].width, grids[0])
+    for index, stage in enumerate(arch.stages):
         if index:
-            total += _downsampling(arch.stages[index - 1].width, stage.width, positions[index])
-        total += stage_cost(stage, grid, table)
-    return total + _head(arch.stages[-1].width, arch.num_classes, positions[-1])
+            parts["downsampling"] += downsampling_cost(arch.stages[index - 1].width, stage.width, grids[index])
+        of_stage = _cached_stage if isinstance(stage, StageConfig) else stage_costs
+        for part, cost in of_stage(stage, grids[index], tables[index]).items():
+            parts[part] += cost
+    parts["head"] = head_cost(arch.stages[NUM_STAGES - 1].width, arch.num_classes, grids[-1])
+    return parts
 
 
-@lru_cache(maxsize=65536)
-def stage_cost(stage: StageConfig, grid: tuple[int, int], table_grid: tuple[int, int]) -> Cost:
-    """Cost of a stage's blocks and position table on a map of `grid`, the table being made for `table_grid`."""
-    n, m = _tokens(grid, 1), _tokens(grid, stage.osr_stride)
-    table = stage.heads * _tokens(table_grid, 1) * _tokens(table_grid, stage.osr_stride)
-    block = _positions_and_norms(stage, n)
-    block += _idconv(stage, n) + _osra(stage, n, m) + _ste(stage, n) + _ms_ffn(stage, n)
-    return block * stage.depth + Cost(params=table)
+def total(costs: object) -> Cost:
+    """The sum of costs."""
+    return sum(costs, Cost())  # type: ignore[call-overload, no-any-return]
 
 
-def _positions_and_norms(stage: StageConfig, n: int) -> Cost:
-    """DPE, the block's two group norms and its two layer scales."""
-    width = stage.width
+def stem_cost(in_channels: Number, width: Number, grid: Grid) -> Cost:
+    """The stem, for a first map of `grid`."""
+    n = _positions(grid)
+    # Like every convolution it keeps its input, here the image; the norm keeps the convolution's output. The image's
+    # size is that of the map only up to the stride, and no gradient goes to it: it is left out.
+    return conv(in_channels, width, STEM_KERNEL, n, bias=False) + batch_norm(width, n) + Cost(kept=width * n)
+
+
+def downsampling_cost(width_in: Number, width: Number, grid: Grid) -> Cost:
+    """The downsampling to a map of `grid`."""
+    n = _positions(grid)
+    return conv(width_in, width, 3, n, bias=False) + batch_norm(width, n) + Cost(kept=(4 * width_in + width) * n)
+
+
+def stage_costs(stage: StageNumbers, grid: Grid, table_grid: Grid) -> dict[str, Cost]:
+    """Cost of the parts of a stage's blocks on a map of `grid`, its table made for `table_grid`; by COMPONENTS."""
+    parts = {part: cost(stage, grid) * stage.depth for part, cost in BLOCK_PARTS.items()}
+    return parts | {"position_table": table_cost(stage, table_grid)}
+
+
+_cached_stage = lru_cache(maxsize=65536)(stage_costs)
+
+
+def table_cost(stage: StageNumbers, grid: Grid) -> Cost:
+    """A stage's position table, made for a map of `grid`."""
+    pairs = _positions(grid) * _keys(stage, grid)
+    return Cost(params=stage.heads * pairs) * stage.has_table
+
+
+def head_cost(width: Number, num_classes: Number, grid: Grid) -> Cost:
+    """The head, on a last map of `grid`."""
+    n = _positions(grid)
+    return group_norm(width, n) + pool(width, n) + conv(width, num_classes, 1, 1) + Cost(kept=2 * width * n + width)
+
+
+def _dpe(stage: StageNumbers, grid: Grid) -> Cost:
+    n = _positions(grid)
+    return (depthwise(stage.width, stage.dpe_kernel, n) + Cost(kept=stage.width * n)) * stage.dpe
+
+
+def _norm(stage: StageNumbers, grid: Grid) -> Cost:
+    # What the norms are given and, behind it, what mixers and feed-forward network are given.
+    n = _positions(grid)
+    return (group_norm(stage.width, n) + Cost(kept=stage.width * n)) * 2 + Cost(kept=stage.width * n)
+
+
+def _layer_scale(stage: StageNumbers, grid: Grid) -> Cost:
     # The official graph runs layer scale as a depthwise 1x1 convolution of bare tensors: fvcore sees it, the
     # published counter, which hooks modules, does not.
-    layer_scale = Cost(params=2 * width, conv=width * n, activations=width * n)
-    return _depthwise(width, stage.dpe_kernel, n) + (_group_norm(width, n) + layer_scale) * 2
+    outputs = stage.width * _positions(grid)
+    one = Cost(params=2 * stage.width, conv=outputs, activations=outputs, kept=outputs)
+    return one * 2 * stage.layer_scale
 
 
-def _idconv(stage: StageConfig, n: int) -> Cost:
-    width, bottleneck, groups = stage.local_width, stage.idconv_bottleneck, stage.idconv_groups
-    area = stage.idconv_kernel**2
-    taps = area + 1  # one projection gives the kernel's taps from the pooled map and the bias from its mean
-    mixed = _conv(width, bottleneck, 1, taps, bias=False) + _batch_norm(bottleneck, taps)
-    mixed += _conv(bottleneck, groups * width, 1, taps)
-    own = Cost(conv=width * area * n, activations=width * n)  # the published counter does not see it
-    bank = Cost(params=groups * width * (area + 1))
-    return mixed + own + bank + _pool(width, n)
+def _place(place: str) -> Callable[[StageNumbers, Grid], Cost]:
+    """Cost of what stands at a place of the block, where each of many networks may have another operator."""
+
+    def cost(stage: StageNumbers, grid: Grid) -> Cost:
+        at, names = Setting(_positions(grid), _keys(stage, grid)), getattr(stage, place)
+        return total(
+            operator.cost(stage, at) * (names == name)
+            for name, operator in PLACES[place].items()
+            if is_anywhere(names == name)
+        )
+
+    return cost
 
 
-def _osra(stage: StageConfig, n: int, m: int) -> Cost:
-    width = stage.global_width
-    total = _conv(width, width, 1, n)
-    if stage.osr_stride > 1:
-        total += _depthwise(width, stage.osr_kernel, m, bias=False) + _depthwise(width, 1, m, bias=False)
-        total += _batch_norm(width, m) * 2
-    total += _depthwise(width, 3, m) + _conv(width, 2 * width, 1, m)
-    products = Cost(matmul=2 * n * m * width, activations=stage.heads * n * m + n * width)
-    return total + products
+def _keys(stage: StageNumbers, grid: Grid) -> Number:
+    """Key positions of a stage's attention on a map of `grid`, 0 without one."""
+    names = stage.global_mixer
+    return sum(
+        operator.keys(stage, grid) * (names == name)
+        for name, operator in GLOBAL_MIXERS.items()
+        if operator.keys is not None and is_anywhere(names == name)
+    )
 
 
-def _ste(stage: StageConfig, n: int) -> Cost:
-    width, bottleneck = stage.width, stage.ste_width
-    total = _depthwise(width, 3, n) + _batch_norm(width, n)
-    total += _conv(width, bottleneck, 1, n) + _batch_norm(bottleneck, n)
-    return total + _conv(bottleneck, width, 1, n) + _batch_norm(width, n)
+def _positions(grid: Grid) -> Number:
+    return grid[0] * grid[1]
 
 
-def _ms_ffn(stage: StageConfig, n: int) -> Cost:
-    width, hidden = stage.width, stage.ffn_hidden
-    total = _conv(width, hidden, 1, n, bias=False) + _batch_norm(hidden, n) * 2
-    for kernel, channels in zip(stage.ffn_kernels, stage.ffn_split, strict=True):
-        total += _depthwise(channels, kernel, n)
-    return total + _conv(hidden, width, 1, n, bias=False) + _batch_norm(width, n)
-
-
-def _downsampling(width_in: int, width: int, n: int) -> Cost:
-    return _conv(width_in, width, 3, n, bias=False) + _batch_norm(width, n)
-
-
-def _head(width: int, num_classes: int, n: int) -> Cost:
-    return _group_norm(width, n) + _pool(width, n) + _conv(width, num_classes, 1, 1)
-
-
-def _conv(width_in: int, width: int, kernel: int, n: int, *, bias: bool = True) -> Cost:
-    weights, outputs = width_in * width * kernel**2, width * n
-    macs = weights * n
-    return Cost(params=weights + bias * width, conv=macs, macs_published=macs + bias * outputs, activations=outputs)
-
-
-def _depthwise(width: int, kernel: int, n: int, *, bias: bool = True) -> Cost:
-    return _conv(1, width, kernel, n, bias=bias)
-
-
-def _batch_norm(width: int, n: int) -> Cost:
-    flops = BATCH_NORM_FLOPS * width * n
-    return Cost(params=2 * width, batch_norm=flops, macs_published=flops)
-
-
-def _group_norm(width: int, n: int) -> Cost:
-    elements = width * n
-    return Cost(params=2 * width, group_norm=GROUP_NORM_FLOPS * elements, macs_published=BATCH_NORM_FLOPS * elements)
-
-
-def _pool(width: int, n: int) -> Cost:
-    return Cost(adaptive_avg_pool2d=width * n, macs_published=width * n)
-
-
-def _tokens(grid: tuple[int, int], stride: int) -> int:
-    return -(-grid[0] // stride) * -(-grid[1] // stride)
+BLOCK_PARTS: dict[str, Callable[[StageNumbers, Grid], Cost]] = {
+    "dpe": _dpe,
+    "norm": _norm,
+    **{place: _place(place) for place in PLACES},
+    "layer_scale": _layer_scale,
+}
+"""Cost of each part of a block on a map."""

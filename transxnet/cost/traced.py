@@ -13,7 +13,7 @@ from fvcore.nn import ActivationCountAnalysis, FlopCountAnalysis
 from torch import Tensor, nn
 
 from transxnet.arch import ArchConfig
-from transxnet.cost.closed_form import BATCH_NORM_FLOPS, OPERATORS, Cost
+from transxnet.cost_terms import BATCH_NORM_FLOPS, OPERATORS, Cost
 from transxnet.network import TransXNet
 
 # Operators that fvcore's convention counts as nothing: element-wise arithmetic, reductions, copies.
