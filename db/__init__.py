@@ -1,4 +1,4 @@
-"""The record of all sweeps: studies, architectures, trials, epochs and artifacts in one database.
+"""The record of all sweeps: studies, architectures, latencies, trials, epochs and artifacts in one database.
 
 `Store` is the door; it takes and gives the frozen records named here. It knows no other house of the project.
 """
@@ -9,6 +9,7 @@ from db.records import (
     ArtifactRecord,
     EpochRecord,
     Json,
+    LatencyRecord,
     Provenance,
     StudyRecord,
     TrialRecord,
@@ -22,6 +23,7 @@ __all__ = [
     "ArtifactRecord",
     "EpochRecord",
     "Json",
+    "LatencyRecord",
     "Provenance",
     "StorageConfig",
     "Store",

@@ -9,7 +9,7 @@ from db.differences import describe_differences
 from db.records import EpochRecord, StudyRecord, TrialRecord, TrialState
 from db.rows import columns_of
 
-_SETTINGS = ("space", "recipe", "data", "fidelity", "objectives", "baseline_arch_id")
+_SETTINGS = ("space", "recipe", "data", "fidelity", "objectives", "latency", "baseline_arch_id")
 _RESULT = ("state", "epochs_run", "val_accuracy", "val_loss", "train_seconds", "reason")
 
 

@@ -40,13 +40,13 @@ def migrate(engine: Engine, url: URL, *, create: bool) -> None:
                 upgrade(connection)
 
 
-def upgrade(connection: Connection) -> None:
-    """Run the migrations that are missing, inside the connection's transaction."""
+def upgrade(connection: Connection, revision: str = "head") -> None:
+    """Run the migrations that are missing up to `revision`, inside the connection's transaction."""
     logging.getLogger("alembic").setLevel(logging.WARNING)
     config = _config()
     config.attributes["connection"] = connection
     with _alembic_lock:
-        command.upgrade(config, "head")
+        command.upgrade(config, revision)
 
 
 def is_ours(name: str | None, kind: str, _parents: object = None) -> bool:

@@ -8,7 +8,7 @@ from sqlalchemy import Insert, Select, func, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from db.records import TrialState
-from db.schema import ArchitectureRow, ArtifactRow, Base, EpochRow, StudyRow, TrialRow
+from db.schema import ArchitectureRow, ArtifactRow, Base, EpochRow, LatencyRow, StudyRow, TrialRow
 
 # Both databases can insert with a rule for a key that is there already, each in its own words.
 _INSERT: dict[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
@@ -66,6 +66,12 @@ def architectures_of(study: StudyRow) -> Select[ArchitectureRow]:
         ArchitectureRow.arch_id.in_(select(TrialRow.trained_arch_id).where(of_study)),
     )
     return select(ArchitectureRow).where(named).order_by(ArchitectureRow.arch_id)
+
+
+def latencies_of(architectures: Select[ArchitectureRow]) -> Select[LatencyRow]:
+    """Of these architectures, by any settings."""
+    ids = architectures.with_only_columns(ArchitectureRow.arch_id).order_by(None)
+    return select(LatencyRow).where(LatencyRow.arch_id.in_(ids))
 
 
 def epochs_of(study: str) -> Select[EpochRow]:

@@ -9,6 +9,8 @@ from enum import StrEnum
 from typing import Any
 
 Json = Mapping[str, Any]
+DERIVED = {"derived": True}
+"""Metadata of a field that the store fills when it reads, and that has no column of its own."""
 
 
 class TrialState(StrEnum):
@@ -45,6 +47,8 @@ class StudyRecord:
     command: str
     """What was typed to start it."""
     created_at: datetime | None = None
+    latency: Json | None = None
+    """By which settings its architectures' latency is measured; None if it is no objective."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +65,26 @@ class ArchitectureRecord:
     """Multiply-adds by the convention of the paper's tables."""
     activations: int
     """Elements that convolutions and matrix products put out."""
+    latency_ms: float | None = field(default=None, metadata=DERIVED)
+    """Median latency by the settings of the study that it is read for; None if that measures none."""
+
+
+@dataclass(frozen=True)
+class LatencyRecord:
+    """How long an architecture takes for one batch at its own size, measured once by some settings."""
+
+    arch_id: str
+    settings_key: str
+    """Hash of the settings: equal settings, equal keys."""
+    p10_ms: float
+    """A tenth of the runs took no longer; likewise half and nine tenths."""
+    p50_ms: float
+    p90_ms: float
+    repeats: int
+    """Runs measured."""
+    settings: Json
+    """Device, batch, precision and all else that it depends on."""
+    measured_at: datetime | None = None
 
 
 @dataclass(frozen=True)

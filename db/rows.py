@@ -9,23 +9,26 @@ from datetime import datetime
 from typing import Any
 
 from db.records import (
+    DERIVED,
     ArchitectureRecord,
     ArtifactRecord,
     EpochRecord,
+    LatencyRecord,
     Provenance,
     StudyRecord,
     TrialRecord,
 )
-from db.schema import ArchitectureRow, ArtifactRow, Base, EpochRow, StudyRow, TrialRow
+from db.schema import ArchitectureRow, ArtifactRow, Base, EpochRow, LatencyRow, StudyRow, TrialRow
 
 _TABLES: dict[type, type[Base]] = {
     StudyRecord: StudyRow,
     ArchitectureRecord: ArchitectureRow,
+    LatencyRecord: LatencyRow,
     TrialRecord: TrialRow,
     EpochRecord: EpochRow,
     ArtifactRecord: ArtifactRow,
 }
-Record = StudyRecord | ArchitectureRecord | TrialRecord | EpochRecord | ArtifactRecord
+Record = StudyRecord | ArchitectureRecord | LatencyRecord | TrialRecord | EpochRecord | ArtifactRecord
 
 
 def table_of(record: Record) -> type[Base]:
@@ -70,9 +73,16 @@ def study_record(row: StudyRow) -> StudyRecord:
     return StudyRecord(**{**_fields(row, StudyRecord), "objectives": tuple(row.objectives)})
 
 
-def architecture_record(row: ArchitectureRow) -> ArchitectureRecord:
-    """The architecture of a row."""
-    return ArchitectureRecord(**_fields(row, ArchitectureRecord))
+def architecture_record(row: ArchitectureRow, latency: LatencyRow | None = None) -> ArchitectureRecord:
+    """The architecture of a row, with its latency if it is known."""
+    return ArchitectureRecord(
+        **_fields(row, ArchitectureRecord), latency_ms=None if latency is None else latency.p50_ms
+    )
+
+
+def latency_record(row: LatencyRow) -> LatencyRecord:
+    """The latency of a row."""
+    return LatencyRecord(**_fields(row, LatencyRecord))
 
 
 def trial_record(row: TrialRow) -> TrialRecord:
@@ -97,4 +107,4 @@ def _fields(row: Base, record: type) -> dict[str, Any]:
 
 
 def _names(record: Any) -> Iterable[str]:
-    return [field.name for field in dataclasses.fields(record)]
+    return [field.name for field in dataclasses.fields(record) if field.metadata != DERIVED]

@@ -112,6 +112,23 @@ class StudyRow(Base):
     baseline_arch_id: Mapped[str] = mapped_column(ForeignKey(ArchitectureRow.arch_id))
     command: Mapped[str]
     created_at: Mapped[datetime]
+    # Without this, None would be stored as JSON's null beside the NULL of older rows.
+    latency: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+
+
+class LatencyRow(Base):
+    """LatencyRecord."""
+
+    __tablename__ = f"{PREFIX}latencies"
+
+    arch_id: Mapped[str] = mapped_column(ForeignKey(ArchitectureRow.arch_id), primary_key=True)
+    settings_key: Mapped[str] = mapped_column(primary_key=True)
+    p10_ms: Mapped[float]
+    p50_ms: Mapped[float]
+    p90_ms: Mapped[float]
+    repeats: Mapped[int]
+    settings: Mapped[dict[str, Any]]
+    measured_at: Mapped[datetime]
 
 
 class TrialRow(Base):

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, TypeVar
 
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine, Select, select
 from sqlalchemy.orm import Session, sessionmaker
 
 from db import queries
@@ -18,16 +18,25 @@ from db.checks import check_epoch, check_reuse, check_same_result, check_same_se
 from db.engine import open_engine, refusals, writing
 from db.migrate import migrate
 from db.names import check_name
-from db.records import ArchitectureRecord, ArtifactRecord, EpochRecord, StudyRecord, TrialRecord, TrialState
+from db.records import (
+    ArchitectureRecord,
+    ArtifactRecord,
+    EpochRecord,
+    LatencyRecord,
+    StudyRecord,
+    TrialRecord,
+    TrialState,
+)
 from db.rows import (
     architecture_record,
     artifact_record,
     columns_of,
     epoch_record,
+    latency_record,
     study_record,
     trial_record,
 )
-from db.schema import ArchitectureRow, ArtifactRow, Base, EpochRow, StudyRow, TrialRow
+from db.schema import ArchitectureRow, ArtifactRow, Base, EpochRow, LatencyRow, StudyRow, TrialRow
 from db.urls import parse_url, show_url
 
 Row = TypeVar("Row", bound=Base)
@@ -103,10 +112,29 @@ class Store:
                 session.execute(queries.insert_or_keep(self._dialect, ArchitectureRow), columns)
 
     def architectures(self, study: str) -> dict[str, ArchitectureRecord]:
-        """By arch_id: all that the study's trials name, as target or as trained, and its baseline."""
+        """By arch_id: all that the study's trials name, as target or as trained, and its baseline.
+
+        With their latency by the study's settings, as far as it was measured.
+        """
         with self._reading.begin() as session:
-            rows = session.scalars(queries.architectures_of(self._study_row(session, study)))
-            return {row.arch_id: architecture_record(row) for row in rows}
+            row = self._study_row(session, study)
+            asked = queries.architectures_of(row)
+            measured = _latencies(session, queries.latencies_of(asked), row.latency) if row.latency else {}
+            return {row.arch_id: architecture_record(row, measured.get(row.arch_id)) for row in session.scalars(asked)}
+
+    def add_latency(self, latency: LatencyRecord) -> LatencyRecord:
+        """The latency as stored, now or before: an architecture is measured once by the same settings."""
+        columns = columns_of(dataclasses.replace(latency, measured_at=latency.measured_at or _now()))
+        with self._writing.begin() as session:
+            _require(session, ArchitectureRow, "arch_id", latency.arch_id)
+            session.execute(queries.insert_or_keep(self._dialect, LatencyRow), columns)
+            return latency_record(session.get_one(LatencyRow, (latency.arch_id, latency.settings_key)))
+
+    def find_latency(self, arch_id: str, settings_key: str) -> LatencyRecord | None:
+        """What was measured of an architecture by these settings, for any study."""
+        with self._reading.begin() as session:
+            row = session.get(LatencyRow, (arch_id, settings_key))
+            return latency_record(row) if row else None
 
     def add_trial(self, trial: TrialRecord) -> TrialRecord:
         """The trial as stored, with id and times; raises ValueError if it has an id or contradicts itself."""
@@ -228,6 +256,11 @@ def _require(session: Session, table: type[Row], what: str, key: Any, *, lock: b
         kind = table.__name__.removesuffix("Row").lower()
         raise ValueError(f"{what} must name a stored {kind}, got {key!r}; store the {kind} first")
     return row
+
+
+def _latencies(session: Session, asked: Select[LatencyRow], settings: dict[str, Any]) -> dict[str, LatencyRow]:
+    """By arch_id, those measured by these settings."""
+    return {row.arch_id: row for row in session.scalars(asked) if row.settings == settings}
 
 
 def _require_named(session: Session, trial: TrialRecord) -> None:

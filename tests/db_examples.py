@@ -8,6 +8,7 @@ from db import (
     ArchitectureRecord,
     ArtifactRecord,
     EpochRecord,
+    LatencyRecord,
     Provenance,
     Store,
     StudyRecord,
@@ -21,6 +22,15 @@ PROVENANCE = Provenance(code_version="1a2b3c", packages={"torch": "2.15"}, machi
 def architecture(arch_id: str = "base", **changes: Any) -> ArchitectureRecord:
     sizes = {"params": 12_780_000, "macs": 8_000_000_000, "macs_published": 1_800_000_000, "activations": 5}
     return ArchitectureRecord(arch_id=arch_id, description={"stages": [{"depth": 3}]}, **{**sizes, **changes})
+
+
+LATENCY_SETTINGS = {"device": "cpu", "device_name": "AMD EPYC", "batch": 1, "image_size": None}
+
+
+def latency(arch_id: str = "base", **changes: Any) -> LatencyRecord:
+    times = {"p10_ms": 1.25, "p50_ms": 1.5, "p90_ms": 1.75, "repeats": 20}
+    fields: dict[str, Any] = {"settings_key": "5e77", **times, "settings": LATENCY_SETTINGS}
+    return LatencyRecord(arch_id=arch_id, **{**fields, **changes})
 
 
 def study(name: str = "groups", **changes: Any) -> StudyRecord:

@@ -15,13 +15,13 @@ import optuna
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from db_examples import epoch, study, trial, with_study
+from db_examples import epoch, latency, study, trial, with_study
 from omegaconf import OmegaConf
-from sqlalchemy import text
+from sqlalchemy import inspect, text
 
-from db import Store
-from db.engine import open_engine
-from db.migrate import is_ours
+from db import ArchitectureRecord, Store, TrialState
+from db.engine import open_engine, writing
+from db.migrate import is_ours, upgrade
 from db.schema import VERSION_TABLE, Base
 from db.urls import parse_url, show_url
 
@@ -36,6 +36,24 @@ def refusal(url: str, *, create: bool = True) -> str:
         Store.open(url, create=create)
     assert "\n" not in str(caught.value)
     return str(caught.value)
+
+
+def make_first_schema(url: str) -> None:
+    """A database as the first version of the code left it, with a row in each table that matters."""
+    engine = open_engine(parse_url(url), create=True)
+    moment = "2025-05-01 12:00:00"
+    with writing(engine).begin() as connection:
+        upgrade(connection, "0001")
+        for line in (
+            """INSERT INTO tx_architectures VALUES ('a', '{"stages": []}', 1, 2, 3, 4)""",
+            f"""INSERT INTO tx_studies VALUES
+                ('old', '{{}}', '{{}}', '{{}}', '{{}}', '["accuracy"]', 'a', 'x', '{moment}')""",
+            f"""INSERT INTO tx_trials VALUES (1, 'old', 'a', 'a', '{{}}', 0, 'k', 'COMPLETE', 2, '1', '{{}}', '{{}}', 2,
+                0.5, 1.0, 2.0, NULL, NULL, NULL, '{moment}', '{moment}')""",
+        ):
+            connection.exec_driver_sql(line)
+        assert "latency" not in {column["name"] for column in inspect(connection).get_columns("tx_studies")}
+    engine.dispose()
 
 
 def tables_of(path: Path) -> set[str]:
@@ -58,6 +76,20 @@ def test_the_migrations_make_the_schema(tmp_path: Path) -> None:
         connection.rollback()
         assert compare_metadata(MigrationContext.configure(connection, opts=options), Base.metadata) == []
     engine.dispose()
+
+
+@pytest.mark.parametrize("create", [True, False])
+def test_a_database_of_the_first_schema_is_brought_up_with_its_rows(tmp_path: Path, create: bool) -> None:
+    url = sqlite_url(tmp_path / "x.db")
+    make_first_schema(url)
+    with Store.open(url, create=create) as store:
+        assert store.study("old").latency is None
+        assert store.architectures("old")["a"] == ArchitectureRecord("a", {"stages": []}, 1, 2, 3, 4)
+        found = store.trials("old")
+        assert [(row.arch_id, row.val_accuracy, row.state) for row in found] == [("a", 0.5, TrialState.COMPLETE)]
+        store.add_study(store.study("old"))  # the same settings still
+        assert store.add_latency(latency("a")).p50_ms == 1.5
+    Store.open(url, create=False).close()
 
 
 def test_opening_is_silent(tmp_path: Path) -> None:

@@ -12,7 +12,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from db_examples import architecture, artifact, complete, epoch, study, trial, with_study
+from db_examples import (
+    LATENCY_SETTINGS,
+    architecture,
+    artifact,
+    complete,
+    epoch,
+    latency,
+    study,
+    trial,
+    with_study,
+)
 from sqlalchemy import create_engine, text
 
 from db import Store, TrialRecord, TrialState, check_name
@@ -104,8 +114,8 @@ def test_what_json_would_not_give_back_is_refused_by_its_place(store: Store, val
 
 
 def test_columns_are_the_fields_of_the_records() -> None:
-    samples = [study(), architecture(), trial(), epoch(1), artifact(1)]
-    tables = ["studies", "architectures", "trials", "epochs", "artifacts"]
+    samples = [study(), architecture(), latency(), trial(), epoch(1), artifact(1)]
+    tables = ["studies", "architectures", "latencies", "trials", "epochs", "artifacts"]
     for record, table in zip(samples, tables, strict=True):
         assert set(columns_of(record)) == set(Base.metadata.tables[f"tx_{table}"].columns.keys())
 
@@ -143,6 +153,55 @@ def test_a_study_of_other_settings_is_refused_and_told_apart(store: Store) -> No
     assert "recipe.label_smoothing: 0.1 -> (absent), recipe.decay: (absent) -> 1, and 2 more" in str(caught.value)
     assert "betas" not in str(caught.value)
     assert store.study("groups") == stored
+
+
+def test_a_latency_comes_back_as_it_was_stored_for_any_study(store: Store, url: str) -> None:
+    stored = store.add_latency(latency())
+    assert stored.measured_at is not None
+    assert replace(stored, measured_at=None) == latency()
+    with Store.open(url, create=False) as again:
+        assert again.find_latency("base", "5e77") == stored
+        assert again.find_latency("base", "other") is None
+        assert again.find_latency("small", "5e77") is None
+
+
+def test_an_architecture_is_measured_once_by_the_same_settings(store: Store) -> None:
+    first = store.add_latency(latency())
+    assert store.add_latency(latency(p50_ms=9.0)) == first
+    assert store.add_latency(latency(p50_ms=9.0, settings_key="0ther")).p50_ms == 9.0
+
+
+def test_a_latency_is_that_of_a_stored_architecture(store: Store) -> None:
+    with pytest.raises(ValueError, match="arch_id must name a stored architecture, got 'nobody'"):
+        store.add_latency(latency("nobody"))
+
+
+def test_architectures_have_the_latency_by_the_settings_of_the_study_that_they_are_read_for(store: Store) -> None:
+    other = {**LATENCY_SETTINGS, "batch": 8}
+    store.add_study(study("fast", latency=LATENCY_SETTINGS))
+    store.add_study(study("batched", latency=other))
+    store.add_latency(latency())
+    store.add_latency(latency("other"))
+    store.add_latency(latency(settings_key="b8", settings=other, p50_ms=7.0))
+    for name in ("fast", "batched"):
+        store.add_trial(complete(study=name))
+    told = {name: store.architectures(name) for name in ("groups", "fast", "batched")}
+    assert {name: found["base"].latency_ms for name, found in told.items()} == {
+        "groups": None,
+        "fast": 1.5,
+        "batched": 7.0,
+    }
+    assert told["fast"]["small"].latency_ms is None, "trained, but never measured"
+    assert store.study("fast").latency == LATENCY_SETTINGS
+    assert store.study("groups").latency is None
+
+
+def test_a_study_keeps_its_latency_settings(store: Store) -> None:
+    store.add_study(study("fast", latency=LATENCY_SETTINGS))
+    with pytest.raises(ValueError, match=r"stored with others \(latency\.device_name: \"AMD EPYC\" -> \"another\"\); "):
+        store.add_study(study("fast", latency={**LATENCY_SETTINGS, "device_name": "another"}))
+    with pytest.raises(ValueError, match=r"stored with others \(latency: null -> "):
+        store.add_study(study(latency=LATENCY_SETTINGS))
 
 
 @pytest.mark.parametrize("name", ["", "a b", "a/b", "x" * 65, "..", "ä", "a\n"])
