@@ -93,6 +93,7 @@ _VARIES = {
     Vary.STAGE: "each stage alone",
     Vary.TIED: "one value for all",
     Vary.TUPLE: "one or four values",
+    Vary.TOGETHER: "fields together",
 }
 
 
@@ -100,7 +101,7 @@ def _dimensions(space: Space) -> RenderableType:
     table = _table("Dimensions", "choice of", "varies", "baseline", "choices")
     for dimension in space.dimensions:
         for axis in dimension.axes:
-            field = "" if dimension.name == dimension.field else f" ({dimension.field})"
+            field = f" ({dimension.field})" if dimension.field not in ("", dimension.name) else ""
             choices = ", ".join(axis.labels)
             cells = (axis.name + field, _VARIES[dimension.vary], space.baseline[axis.name], choices)
             table.add_row(*(Text(cell) for cell in cells))
@@ -118,7 +119,7 @@ def _costs(space: Space, found: Survey) -> RenderableType:
     if found.params_m is None or found.gmacs is None:
         return Text("no legal network was found, so there is no cost to tell")
     where = "all legal points" if found.is_whole else "the legal points of the sample"
-    has_sizes = any(dimension.field == "image_size" for dimension in space.dimensions)
+    has_sizes = any("image_size" in dimension.fields for dimension in space.dimensions)
     size = "its own size" if has_sizes else _pixels(space.base)
     title = f"Cost of {where}, for an image of {size}"
     table = _table(title, "", "min", "5 %", "median", "95 %", "max", "baseline")

@@ -7,9 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from space.words import remedy
 from transxnet.arch import NUM_STAGES, StageConfig
+from transxnet.operators import WORDS
 
-Value = int | float | tuple[int, ...]
+Value = int | float | str | tuple[int, ...]
 """One stage's (or the whole network's) value of a field."""
 
 
@@ -98,6 +100,21 @@ def _read_size(plain: Any) -> tuple[int, ...]:
     return tuple(_read_whole(size) for size in sizes)
 
 
+def _read_switch(plain: Any) -> bool:
+    # YAML reads on and off as true and false; an override of the command line does not.
+    value = _SWITCH_WORDS.get(plain) if isinstance(plain, str) else plain
+    if not isinstance(value, bool):
+        raise ValueError(f"a value must be on or off, got {plain!r}; write on or off, or true or false")
+    return value
+
+
+def _label_switch(value: Any) -> str:
+    return "on" if value else "off"
+
+
+_SWITCH_WORDS = {"on": True, "off": False}
+
+
 def _label_number(value: Any) -> str:
     return str(int(value)) if value == int(value) else repr(value)
 
@@ -110,18 +127,33 @@ def _label_size(value: Any) -> str:
     return str(value[0]) if value[0] == value[1] else f"{value[0]}x{value[1]}"
 
 
+def _one_of(words: tuple[str, ...]) -> Kind:
+    """The kind of a field that takes one of some words."""
+
+    def read(plain: Any) -> str:
+        if plain not in words:
+            raise ValueError(f"unknown value {plain!r}; {remedy(str(plain), words)}")
+        return str(plain)
+
+    return Kind(read, str, words[0])
+
+
 _WHOLE = Kind(_read_whole, _label_number, 2)
 _NUMBER = Kind(_read_number, _label_number, 2.5)
 _KERNELS = Kind(_read_kernels, _label_kernels, [3, 5], is_list=True)
 _SIZE = Kind(_read_size, _label_size, 224, is_list=True)
+_SWITCH = Kind(_read_switch, _label_switch, "off")
 
-_KIND_OF_TYPE = {"int": _WHOLE, "float": _NUMBER, "tuple[int, ...]": _KERNELS}
+_KIND_OF_TYPE = {"int": _WHOLE, "float": _NUMBER, "bool": _SWITCH, "tuple[int, ...]": _KERNELS}
+
+
+def _kind(field: dataclasses.Field[Any]) -> Kind:
+    """The kind of a field of StageConfig."""
+    return _one_of(WORDS[field.name]) if field.name in WORDS else _KIND_OF_TYPE[str(field.type)]
+
 
 FIELDS: dict[str, Field] = {
-    **{
-        field.name: Field(field.name, _KIND_OF_TYPE[str(field.type)], per_stage=True)
-        for field in dataclasses.fields(StageConfig)
-    },
+    **{field.name: Field(field.name, _kind(field), per_stage=True) for field in dataclasses.fields(StageConfig)},
     # Channels of the image and classes are not here: they come with the data, which all variants share.
     "stem_stride": Field("stem_stride", _WHOLE, per_stage=False),
     "image_size": Field("image_size", _SIZE, per_stage=False),

@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
+from space.axis import Axis
 from space.base import read_base
-from space.dimension import Axis, Dimension
-from space.fields import FIELDS
+from space.dimension import Dimension
 from space.rules import RULES
 from space.words import remedy, require_known
 from transxnet.arch import ArchConfig
@@ -55,7 +55,7 @@ class Space:
         object.__setattr__(self, "rules", tuple(self.rules))
         if not self.dimensions:
             raise ValueError(f"a space needs at least one dimension, got none in {self.name}; add one to dimensions")
-        _require_once("field", [dimension.field for dimension in self.dimensions])
+        _require_once("field", [field for dimension in self.dimensions for field in dimension.fields])
         _require_once("dimension", [dimension.name for dimension in self.dimensions])
         for rule in self.rules:
             require_known(rule, RULES, "rule")
@@ -77,7 +77,7 @@ class Space:
     @cached_property
     def baseline(self) -> Labels:
         """The point that builds the base."""
-        return {axis.name: _label_in(axis, self.base) for axis in self.axes}
+        return {axis.name: axis.label_of(self.base) for axis in self.axes}
 
     def build(self, labels: Labels) -> ArchConfig:
         """The network at a point.
@@ -174,16 +174,12 @@ class Space:
         stages: list[dict[str, Any]] = [{} for _ in self.base.stages]
         for axis in self.axes:
             try:
-                value = axis.choices[labels[axis.name]]
+                choice = axis.by_label[labels[axis.name]]
             except KeyError:
                 raise self._not_a_point(labels) from None
-            if axis.stage is not None:
-                stages[axis.stage][axis.field] = value
-            elif FIELDS[axis.field].per_stage:
-                for stage, part in zip(stages, value, strict=True):
-                    stage[axis.field] = part
-            else:
-                whole[axis.field] = value
+            whole |= choice.whole
+            for stage, part in zip(stages, choice.stages, strict=True):
+                stage |= part
         return whole, stages
 
     def _not_a_point(self, labels: Labels) -> ValueError:
@@ -197,23 +193,6 @@ class Space:
                 return ValueError(f"unknown choice {label!r} for {name}; {remedy(str(label), known)}")
         missing = ", ".join(name for name in axes if name not in labels)
         return ValueError(f"a variant must choose on every axis of space {self.name}, got none for {missing}; add it")
-
-
-def _label_in(axis: Axis, arch: ArchConfig) -> str:
-    """The label of an architecture's own value; raises ValueError if it is not among the choices."""
-    field = FIELDS[axis.field]
-    if axis.stage is not None:
-        value = getattr(arch.stages[axis.stage], axis.field)
-    else:
-        value = arch.column(axis.field) if field.per_stage else getattr(arch, axis.field)
-    if value not in axis.values:
-        four = axis.stage is None and field.per_stage
-        label = field.label_four(value) if four else field.kind.label(value)
-        raise ValueError(
-            f"a space must hold its base, with which its variants are compared; {axis.name} has the choices "
-            f"{', '.join(axis.labels)} but the base has {label}; add the base's value to the choices"
-        )
-    return axis.labels[axis.values.index(value)]
 
 
 def _require_once(what: str, names: list[str]) -> None:

@@ -60,7 +60,9 @@ def test_build_sets_each_axis_where_it_belongs():
 
 
 def test_a_network_that_cannot_be_built_is_an_illegal_variant():
-    with pytest.raises(IllegalVariant, match=r"stage 3: the channels of OSRA must be divisible by its heads, got 112"):
+    with pytest.raises(
+        IllegalVariant, match="stage 3: the channels of the global mixer must be divisible by its heads"
+    ):
         make(HEADS).build({"heads": "1-2-5-8"})
 
 
@@ -134,6 +136,49 @@ def test_a_description_that_does_not_fit_is_refused_in_one_line(changes, message
 def test_two_dimensions_may_not_set_one_field():
     with pytest.raises(ValueError, match="two dimensions must not have one field, got idconv_groups twice"):
         make(GROUPS, Dimension("idconv_groups", "tied", [1, 2], name="other"))
+
+
+STEP = Dimension(
+    "",
+    "together",
+    {
+        "full": {},
+        "no table": {"position_table": False},
+        "plain": {"position_table": False, "ffn": "plain", "stem_stride": 2},
+    },
+    name="step",
+)
+
+
+def test_choices_that_set_fields_together_build_and_keep_the_rest():
+    space = make(STEP, GROUPS)
+    assert space.baseline == {"step": "full", "idconv_groups": "2"}
+    plain = space.build({"step": "plain", "idconv_groups": "1"})
+    assert plain.column("ffn") == ("plain",) * 4
+    assert (plain.stem_stride, plain.column("position_table")) == (2, (False,) * 4)
+    assert plain.column("idconv_groups") == (1,) * 4
+    assert Space.from_dict(json.loads(json.dumps(space.to_dict(), sort_keys=True))) == space
+
+
+def test_a_space_stored_before_fields_varied_together_is_still_read():
+    stored = {"name": "osr_overlap", "field": "osr_overlap", "vary": "tied", "choices": [3, 0]}
+    assert make(Dimension("osr_overlap", "tied", [3, 0])).to_dict()["dimensions"] == [stored]
+    assert make(GROUPS).to_dict() | {"dimensions": [stored]} == make(Dimension.from_dict(stored)).to_dict()
+
+
+def test_a_field_set_together_is_no_other_dimensions():
+    with pytest.raises(ValueError, match="two dimensions must not have one field, got ffn twice; merge or drop one"):
+        make(STEP, Dimension("ffn", "tied", ["msffn", "plain"]))
+
+
+def test_the_base_is_one_choice_of_those_that_set_fields_together():
+    none = Dimension("", "together", {"plain": {"ffn": "plain", "dpe": "off"}, "wide": {"ffn_ratio": 8}}, name="step")
+    with pytest.raises(ValueError, match="step has the choices plain, wide but the base has") as caught:
+        make(none)
+    assert str(caught.value).endswith("dpe on, ffn_ratio 4; add a choice that sets nothing: base: {}")
+    twice = Dimension("", "together", {"full": {}, "ms": {"ffn": "msffn"}, "plain": {"ffn": "plain"}}, name="step")
+    with pytest.raises(ValueError, match="choices of step must differ, got full, ms all like the base; keep one"):
+        make(twice)
 
 
 def test_the_base_must_be_in_the_space():

@@ -50,7 +50,7 @@ def test_every_choice_beside_the_baseline_keeps_its_label(space):
     assert again == space
     for axis in space.axes:
         for label in axis.labels:
-            assert again.axes[space.axes.index(axis)].choices[label] == axis.choices[label]
+            assert again.axes[space.axes.index(axis)].by_label[label] == axis.by_label[label]
             assert label.strip() == label != ""
 
 
