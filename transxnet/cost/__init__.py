@@ -1,11 +1,14 @@
-"""What a network costs: `estimate` by closed form in microseconds, `measure` by fvcore on the built network."""
+"""What a network costs: `estimate` by closed form in microseconds, `measure` by fvcore, `latency` by the clock."""
 
 from __future__ import annotations
 
 from transxnet.arch import ArchConfig
-from transxnet.cost.closed_form import OPERATORS, Cost, estimate
+from transxnet.cost.closed_form import COMPONENTS, estimate, estimate_components
+from transxnet.cost.measured_latency import Effort, Latency, LatencySettings
+from transxnet.cost_terms import OPERATORS, Cost
 
-__all__ = ["OPERATORS", "Cost", "estimate", "measure"]
+__all__ = ["COMPONENTS", "OPERATORS", "Cost", "Effort", "Latency", "LatencySettings", "estimate",
+           "estimate_components", "latency", "measure"]  # fmt: skip
 
 
 def measure(arch: ArchConfig, image_size: tuple[int, int] | None = None) -> Cost:
@@ -17,3 +20,25 @@ def measure(arch: ArchConfig, image_size: tuple[int, int] | None = None) -> Cost
     from transxnet.cost.traced import measure_built  # torch and fvcore come with this call only
 
     return measure_built(arch, image_size or arch.image_size)
+
+
+def latency(
+    arch: ArchConfig,
+    device: str = "cpu",
+    batch: int = 1,
+    dtype: str = "float32",
+    *,
+    kernels: str = "auto",
+    threads: int | None = None,
+    image_size: int | tuple[int, int] | None = None,
+    effort: Effort = Effort(),  # noqa: B008  # a value, never changed
+) -> Latency:
+    """Build the network and time its inference on `device`: cpu, cuda or cuda:INDEX; batches lie channels_last.
+
+    `threads` are torch's on the CPU (those of now by default), `image_size` is what the network is made for (its own
+    by default). Weights are random. torch's threads and random state stay. Raises ValueError for a wrong value, and
+    for a device that is not there.
+    """
+    from transxnet.cost.timed import measure_latency, settings_here
+
+    return measure_latency(arch, settings_here(device, batch, dtype, kernels, threads, image_size), effort)
