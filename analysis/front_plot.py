@@ -9,7 +9,7 @@ import pandas as pd
 
 from analysis.frame import HALF_WIDTH
 from analysis.metrics import ACCURACY, COLUMNS
-from analysis.panel import COSTS, FRONT_COLOUR, Group, Panel
+from analysis.panel import FRONT_COLOUR, Group, Panel
 from analysis.plotly_layout import Figure, layout
 from analysis.words import Row, accuracy_text, difference_text, number_text, verdict_text
 
@@ -38,15 +38,20 @@ def front_figure(panel: Panel) -> Figure:
 
 def hover_text(row: Row) -> str:
     """A variant in the small HTML that plotly understands, what users wrote escaped."""
-    costs = [f"{number_text(COLUMNS[name], row[COLUMNS[name].column])} {COLUMNS[name].unit}" for name in COSTS]
     lines = [
         *(f"<b>{escape(part)}</b>" for part in row["label"].split(", ")),
         f"accuracy {accuracy_text(row)} % over {row['seeds']} seed{'s' * (row['seeds'] != 1)}",
-        f"{costs[0]}, {costs[1]} parameters, trained in {costs[2]}",
+        f"{_cost(row, 'gmacs')}, {_cost(row, 'params')} parameters, trained in {_cost(row, 'train_time')}",
     ]
+    if not math.isnan(row[COLUMNS["latency"].column]):
+        lines.append(f"latency {_cost(row, 'latency')}")
     if row["verdict"]:
         lines += [f"{difference_text(row)} points to the baseline:", escape(verdict_text(row))]
     return "<br>".join([*lines, escape(row["arch_id"])])
+
+
+def _cost(row: Row, name: str) -> str:
+    return f"{number_text(COLUMNS[name], row[COLUMNS[name].column])} {COLUMNS[name].unit}"
 
 
 def _points(panel: Panel, group: Group) -> Figure:

@@ -54,6 +54,8 @@ COLUMNS: dict[str, Metric] = {
                ArchitectureRecord, "params", lambda params: params / 1e6, 2),
         Metric("train_time", "train_seconds", "training time", "s", "min",
                TrialRecord, "train_seconds", float, 1),
+        Metric("latency", "latency_ms", "latency", "ms", "min",
+               ArchitectureRecord, "latency_ms", float, 2),
         Metric("gmacs_published", "gmacs_published", "multiply-adds as published", "GMACs", "min",
                ArchitectureRecord, "macs_published", lambda macs: macs / 1e9, 3),
     )

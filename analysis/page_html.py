@@ -16,8 +16,8 @@ from analysis.frame import HALF_WIDTH
 from analysis.front_plot import front_figure
 from analysis.labels import variant_labels
 from analysis.page_settings import created_text, next_commands, setting_groups
-from analysis.page_table import HEADS, front_title, table_rows
-from analysis.panel import COSTS, make_panel
+from analysis.page_table import costs_note, front_title, table_heads, table_rows
+from analysis.panel import make_panel, shown_costs
 from analysis.results import Results
 from analysis.words import objectives_text, summary
 from db.records import TrialState
@@ -32,7 +32,7 @@ def report_html(results: Results, frame: pd.DataFrame) -> str:
     """
     study = results.study
     complete = bool((frame["seeds"] > 0).any())
-    panels = {cost: make_panel(frame, cost) for cost in COSTS} if complete else {}
+    panels = {cost: make_panel(frame, cost) for cost in shown_costs(frame)} if complete else {}
     figures = {cost: front_figure(panel) for cost, panel in panels.items()}
     curves = curve_figure(results, frame)
     template = Environment(autoescape=True, undefined=StrictUndefined).from_string(_part("report.html"))
@@ -44,7 +44,8 @@ def report_html(results: Results, frame: pd.DataFrame) -> str:
         complete=complete,
         intervals=bool(frame[HALF_WIDTH].notna().any()),
         panels=panels,
-        heads=HEADS,
+        heads=table_heads(frame),
+        measured=costs_note(frame),
         rows=table_rows(frame, study.objectives),
         front_title=front_title(study.objectives),
         curves=complete and bool(curves["data"]),

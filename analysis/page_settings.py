@@ -35,13 +35,14 @@ class Command:
 
 
 def setting_groups(results: Results) -> list[Group]:
-    """Study, data, fidelity, recipe, space and provenance, in this order."""
+    """Study, data, fidelity, recipe, latency if it is measured, space and provenance, in this order."""
     study = results.study
     return [
         Group("Study", _study_pairs(results), open=True),
         Group("Data", _flat(study.data), open=True),
         Group("Fidelity", _flat(study.fidelity), open=True),
         Group("Recipe", _flat(study.recipe), open=True),
+        *([Group("Latency", _flat(study.latency), open=True)] if study.latency else []),
         Group("Space", _flat(study.space)),
         *_provenance_groups(results),
     ]

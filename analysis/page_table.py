@@ -11,6 +11,7 @@ import pandas as pd
 from analysis.front import front_of
 from analysis.metrics import ACCURACY, COLUMNS
 from analysis.noise import Verdict
+from analysis.panel import shown_costs
 from analysis.words import Row, accuracy_text, difference_text, number_text, objectives_text
 
 _CHIPS = {
@@ -19,7 +20,6 @@ _CHIPS = {
     Verdict.EQUAL.value: "equal",
     Verdict.INCONCLUSIVE.value: "open",
 }
-_NUMBERS = ("gmacs", "params", "train_time")
 
 
 @dataclass(frozen=True)
@@ -51,24 +51,26 @@ class TableRow:
     cells: Sequence[Cell]
 
 
-HEADS = (
-    Head("#", number=True, sorted="ascending"),
-    Head("variant"),
-    Head("accuracy (%)", number=True),
-    Head("seeds", number=True),
-    *(Head(f"{COLUMNS[name].label} ({COLUMNS[name].unit})", number=True) for name in _NUMBERS),
-    Head("to baseline (points)", number=True),
-    Head("verdict"),
-    Head("on front"),
-)
+def table_heads(frame: pd.DataFrame) -> list[Head]:
+    """The heads of `table_rows`' cells."""
+    return [
+        Head("#", number=True, sorted="ascending"),
+        Head("variant"),
+        Head("accuracy (%)", number=True),
+        Head("seeds", number=True),
+        *(Head(COLUMNS[name].title, number=True) for name in shown_costs(frame)),
+        Head("to baseline (points)", number=True),
+        Head("verdict"),
+        Head("on front"),
+    ]
 
 
 def table_rows(frame: pd.DataFrame, objectives: Sequence[str]) -> list[TableRow]:
     """A row a variant in the frame's order, numbered from 1; the front is that of the objectives."""
-    mask = front_of(frame, objectives)
+    mask, costs = front_of(frame, objectives), shown_costs(frame)
     rows = zip(frame.to_dict("records"), mask, strict=True)
     return [
-        TableRow(row["is_baseline"], _cells(place, row, on_front))
+        TableRow(row["is_baseline"], _cells(place, row, on_front, costs))
         for place, (row, on_front) in enumerate(rows, start=1)
     ]
 
@@ -78,7 +80,14 @@ def front_title(objectives: Sequence[str]) -> str:
     return f"The front is that of {objectives_text(objectives)}."
 
 
-def _cells(place: int, row: Row, on_front: bool) -> list[Cell]:
+def costs_note(frame: pd.DataFrame) -> str:
+    """Of which network the costs are."""
+    of_target = ["Multiply-adds", "parameters", *(["latency"] if "latency" in shown_costs(frame) else [])]
+    listed = f"{', '.join(of_target[:-1])} and {of_target[-1]}"
+    return f"{listed} are the target network's, training time is that of the proxy, which was trained."
+
+
+def _cells(place: int, row: Row, on_front: bool, costs: Sequence[str]) -> list[Cell]:
     chip = "baseline" if row["is_baseline"] else _CHIPS.get(row["verdict"], "")
     verdict = "baseline" if row["is_baseline"] else row["verdict"]
     return [
@@ -86,7 +95,7 @@ def _cells(place: int, row: Row, on_front: bool) -> list[Cell]:
         Cell(row["label"], row["label"], note=row["arch_id"]),
         _number(accuracy_text(row), row[ACCURACY.column]),
         _number(str(row["seeds"]), row["seeds"]),
-        *(_number(number_text(COLUMNS[n], row[COLUMNS[n].column]), row[COLUMNS[n].column]) for n in _NUMBERS),
+        *(_number(number_text(COLUMNS[n], row[COLUMNS[n].column]), row[COLUMNS[n].column]) for n in costs),
         _number(difference_text(row), row["difference_points"]),
         Cell(verdict, verdict, chip=chip, note=row["verdict_note"]),
         Cell("yes" if on_front else "", "yes" if on_front else ""),

@@ -10,13 +10,18 @@ import pandas as pd
 from analysis.front import pareto_front
 from analysis.metrics import ACCURACY, COLUMNS, Metric
 
-COSTS = ("gmacs", "params", "train_time")
-"""The panels, by metric."""
+ALWAYS_SHOWN = ("gmacs", "params", "train_time")
+"""Costs that every study has, by metric."""
 BASELINE_COLOUR, FRONT_COLOUR, OTHER_COLOUR = "#e07b00", "#2a78d6", "#8795a6"
 _MOST_BARS = 30
 """Beyond so many variants, only the front and the baseline show their intervals: the others would be a hedge."""
 _LOG_FROM = 20
 """A cost axis is logarithmic where the dearest variant costs more than this many times the cheapest."""
+
+
+def shown_costs(frame: pd.DataFrame) -> tuple[str, ...]:
+    """The costs of a variant frame that there is something to show of: latency only where it was measured."""
+    return (*ALWAYS_SHOWN, *(("latency",) if frame[COLUMNS["latency"].column].notna().any() else ()))
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,11 @@ from matplotlib.figure import Figure
 
 from analysis.frame import HALF_WIDTH
 from analysis.metrics import ACCURACY
-from analysis.panel import COSTS, FRONT_COLOUR, Group, Panel, make_panel
+from analysis.panel import FRONT_COLOUR, Group, Panel, make_panel, shown_costs
 
 _DPI = 120
+_PANEL_WIDTH = 13 / 3
+"""Inches."""
 _MOST_NAMES = 12
 _LETTERS = {4: 38, 3: 54, 2: 84}
 """Longest name that has room, by the number of names in a line."""
@@ -24,16 +26,16 @@ _BASELINE_INK = "#9a5300"
 
 
 def front_png(frame: pd.DataFrame, title: str) -> bytes:
-    """A PNG of three panels, 1560 pixels wide; numbers are the variants' places in the table.
+    """A PNG of a panel a cost, three of them 1560 pixels wide; numbers are the variants' places in the table.
 
     Without a complete trial the picture says so.
     """
-    panels = [make_panel(frame, cost) for cost in COSTS]
+    panels = [make_panel(frame, cost) for cost in shown_costs(frame)]
     named = _named(panels)
     columns = _name_columns(named)
     lines = -(-len(named) // columns)
     height = 4.3 + 0.2 * lines
-    figure = Figure(figsize=(13, height), dpi=_DPI, facecolor="white")
+    figure = Figure(figsize=(_PANEL_WIDTH * len(panels), height), dpi=_DPI, facecolor="white")
     axes = figure.subplots(1, len(panels), sharey=True)
     for axis, panel in zip(axes, panels, strict=True):
         _draw(axis, panel)

@@ -87,6 +87,19 @@ def results(trials: Sequence[TrialRecord], study: StudyRecord = STUDY) -> Result
     return Results(study, targets | proxies, list(trials), epochs, "sqlite:///runs/transxnet.db")
 
 
+def with_latency(found: Results) -> Results:
+    """The same study with latency in place of multiply-adds; more attention groups are slower."""
+    settings = {"device": "cpu", "device_name": "AMD EPYC", "batch": 1, "image_size": None}
+    study = dataclasses.replace(found.study, objectives=("accuracy", "latency"), latency=settings)
+    targets = {record.arch_id for record in found.trials} | {study.baseline_arch_id}
+    measured = {
+        arch_id: dataclasses.replace(record, latency_ms=20.0 + int(arch_id.removeprefix("arch")) / 4)
+        for arch_id, record in found.architectures.items()
+        if arch_id in targets
+    }
+    return dataclasses.replace(found, study=study, architectures={**found.architectures, **measured})
+
+
 def realistic(variants: int = 8, seeds: int = 2, noise: float = 0.006, seed: int = 0) -> Results:
     """`variants` x `seeds` COMPLETE trials with random accuracies, one stopped trial and one failed."""
     draw = random.Random(seed)
