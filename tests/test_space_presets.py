@@ -1,7 +1,7 @@
 """Every preset is a sound space around its base, of the size that its file says."""
 
 import json
-from itertools import islice
+from itertools import islice, pairwise
 
 import numpy as np
 import pytest
@@ -13,10 +13,21 @@ from transxnet.cost import estimate
 from transxnet.variants import VARIANTS
 
 SIZES = {
+    "token_mixer": 9,
+    "local_mixer": 5,
+    "global_mixer": 6,
+    "channel_split": 5,
     "idconv_groups": 8,
+    "idconv_kernel": 5,
     "msffn_kernels": 16,
     "osr_stride": 108,
+    "osr_overlap": 5,
+    "enhancer": 3,
+    "ffn": 3,
     "expansion": 625,
+    "position": 4,
+    "layer_scale": 2,
+    "component_ladder": 10,
     "tiny_demo": 6,
     "transxnet": 477_757_440,
 }
@@ -85,6 +96,20 @@ def test_overlap_by_stage_is_not_felt_at_stride_one():
     described["dimensions"][1]["vary"] = "stage"
     space = Space.from_dict(described)
     assert [(same.axis, same.labels) for same in space.ineffective()] == [("osr_overlap.stage4", ("3", "0"))]
+
+
+def test_the_ladder_gains_one_part_a_step_from_a_plain_network_to_the_base():
+    space = load_preset("component_ladder")
+    fields = space.axes[0].fields
+    steps = [space.build({"step": label}).stages[0] for label in space.axes[0].labels]
+    changes = [
+        {name for name in fields if getattr(one, name) != getattr(next_, name)} for one, next_ in pairwise(steps)
+    ]
+    assert changes == [
+        {"layer_scale"}, {"dpe"}, {"position_table"}, {"global_mixer"}, {"local_mixer"}, {"local_mixer"},
+        {"token_enhancer"}, {"ffn"}, {"ffn"},
+    ]  # fmt: skip
+    assert steps[-1] == space.base.stages[0]
 
 
 def test_the_large_space_holds_t_and_s_and_is_mostly_sound():
