@@ -14,6 +14,7 @@ from db import ArchitectureRecord, EpochRecord, Provenance, Store, TrialRecord, 
 from experiments.candidates import Candidates, Variant
 from experiments.data.config import DataConfig
 from experiments.fidelity import Fidelity, proxy_arch
+from experiments.latencies import Latencies
 from experiments.objectives import values
 from experiments.optuna_view import OptunaView
 from experiments.recipe import Recipe
@@ -94,8 +95,11 @@ class Driver:
         seeds: int,
         variants: int | None,
         retry_failed: bool = False,
+        latencies: Latencies | None = None,
     ) -> None:
+        """`latencies` are asked where latency is an objective."""
         self._store, self._conditions, self._view = store, conditions, view
+        self._latencies = latencies
         self._candidates, self._suggester = candidates, suggester
         self._objectives, self._listener = objectives, listener
         self._seeds, self._limit = range(seeds), math.inf if variants is None else variants
@@ -195,6 +199,8 @@ class Driver:
     def _enqueue(self, variants: list[Variant]) -> None:
         self._variants.update({variant.id: variant for variant in variants})
         self._store.add_architectures(architecture_record(variant.arch) for variant in variants)
+        if self._latencies is not None:
+            self._latencies.take_up([variant.arch for variant in variants])
         # Seed by seed: an interrupted sweep has then seen every variant rather than some of them often.
         missing = [(v, seed) for seed in self._seeds for v in variants if seed not in self._results[v.id]]
         self._queue.extend(missing)
@@ -298,12 +304,14 @@ class Driver:
         states = {trial.state for trial in trials}
         attributes = {f"val_accuracy_seed{trial.seed}": trial.val_accuracy for trial in trials}
         if states == {TrialState.COMPLETE}:
-            found = values(self._objectives, architecture_record(variant.arch), trials)
+            latency_ms = None if self._latencies is None else self._latencies.of(variant.arch)
+            found = values(self._objectives, architecture_record(variant.arch, latency_ms), trials)
             return TrialState.COMPLETE, found, attributes
         return (TrialState.FAILED if TrialState.FAILED in states else TrialState.STOPPED), None, attributes
 
 
-def architecture_record(arch: ArchConfig) -> ArchitectureRecord:
+def architecture_record(arch: ArchConfig, latency_ms: float | None = None) -> ArchitectureRecord:
     """The row of an architecture, with its cost at its own image size."""
     cost = estimate(arch)
-    return ArchitectureRecord(arch.id, arch.to_dict(), cost.params, cost.macs, cost.macs_published, cost.activations)
+    costs = (cost.params, cost.macs, cost.macs_published, cost.activations)
+    return ArchitectureRecord(arch.id, arch.to_dict(), *costs, latency_ms)

@@ -9,7 +9,7 @@ from typing import Literal
 from analysis.metrics import COLUMNS, Metric
 from db import ArchitectureRecord, TrialRecord
 
-OBJECTIVES = ("accuracy", "gmacs", "params", "train_time")
+OBJECTIVES = ("accuracy", "gmacs", "params", "train_time", "latency")
 
 
 def read_objectives(names: Sequence[str]) -> tuple[Metric, ...]:

@@ -30,6 +30,8 @@ from experiments.candidates import Candidates
 from experiments.cautions import proxy_cautions
 from experiments.data.load import Dataset, load_dataset
 from experiments.driver import Conditions, Driver, architecture_record
+from experiments.latencies import Latencies
+from experiments.latency_objective import latency_caution, latency_settings, measure_by
 from experiments.lock import only_driver
 from experiments.objectives import directions, read_objectives
 from experiments.optuna_view import OptunaView
@@ -42,6 +44,7 @@ from experiments.sweep_config import SweepConfig
 from experiments.training import train_batches
 from space import Space
 from space.cli import run_entry_point, to_typed
+from transxnet.cost import LatencySettings
 
 INTERRUPTED = 130
 
@@ -62,14 +65,16 @@ def sweep(config: SweepConfig, console: Console) -> int:
     train_batches(dataset, config.recipe, config.proxy, seed=0)
     candidates = Candidates(space, config.budget)
     suggester = make_suggester(config.search, candidates, directions(read_objectives(config.objectives)), config.seed)
-    _introduce(config, space, dataset, console)
+    latency = latency_settings(config.latency, read_objectives(config.objectives))
+    _introduce(config, space, dataset, latency, console)
     with connected(config.ray):
         slots = plan_slots(config.resources)
         console.print(f"{slots.describe()}\n", highlight=False)
         with only_driver(_folder(config), config.study_name), Store.open(config.storage.url) as store:
             store.add_architectures([architecture_record(space.base)])
-            store.add_study(_study(config, space, dataset))
-            complete = _train(config, store, candidates, suggester, _conditions(config, dataset, slots), slots, console)
+            store.add_study(_study(config, space, dataset, latency))
+            conditions, latencies = _conditions(config, dataset, slots), _latencies(store, latency, console)
+            complete = _train(config, store, candidates, suggester, conditions, latencies, slots, console)
             return _conclude(config, store, candidates, complete, console)
 
 
@@ -79,6 +84,7 @@ def _train(
     candidates: Candidates,
     suggester: Suggester,
     conditions: Conditions,
+    latencies: Latencies | None,
     slots: Slots,
     console: Console,
 ) -> bool:
@@ -98,6 +104,7 @@ def _train(
             seeds=config.seeds,
             variants=config.variants,
             retry_failed=config.retry_failed,
+            latencies=latencies,
         )
         try:
             folder = _folder(config)
@@ -127,14 +134,17 @@ def _conclude(config: SweepConfig, store: Store, candidates: Candidates, complet
     return 0 if (frame["seeds"] > 0).any() else 1
 
 
-def _introduce(config: SweepConfig, space: Space, dataset: Dataset, console: Console) -> None:
+def _introduce(
+    config: SweepConfig, space: Space, dataset: Dataset, latency: LatencySettings | None, console: Console
+) -> None:
     console.print(f"[bold]{config.study_name}[/]: {space.about}", highlight=False)
     splits = {"training": dataset.train, "validation": dataset.validation, "test": dataset.test}
     sizes = ", ".join(f"{len(split):,} {name}" for name, split in splits.items())
     console.print(
         f"data {dataset.name}: {dataset.num_classes} classes, {sizes} images. {dataset.about}", highlight=False
     )
-    for caution in filter(None, [dataset.caution, *proxy_cautions(space, config.proxy)]):
+    latency_told = latency_caution(latency, config.search.name)
+    for caution in filter(None, [dataset.caution, *proxy_cautions(space, config.proxy), latency_told]):
         console.print(f"caution: {caution}", style="yellow", highlight=False)
     console.print(f"record {config.storage.shown}, {config.seeds} seed(s) a variant", highlight=False, end=", ")
 
@@ -152,7 +162,13 @@ def _conditions(config: SweepConfig, dataset: Dataset, slots: Slots) -> Conditio
     )
 
 
-def _study(config: SweepConfig, space: Space, dataset: Dataset) -> StudyRecord:
+def _latencies(store: Store, settings: LatencySettings | None, console: Console) -> Latencies | None:
+    if settings is None:
+        return None
+    return Latencies(store, settings, measure_by(settings), lambda line: console.print(line, highlight=False))
+
+
+def _study(config: SweepConfig, space: Space, dataset: Dataset, latency: LatencySettings | None) -> StudyRecord:
     data = dataset.describe()
     data["config"].pop("cache")  # where copies lie does not make a study another
     return StudyRecord(
@@ -164,6 +180,7 @@ def _study(config: SweepConfig, space: Space, dataset: Dataset) -> StudyRecord:
         objectives=config.objectives,
         baseline_arch_id=space.base.id,
         command=_command(),
+        latency=None if latency is None else latency.to_dict(),
     )
 
 

@@ -10,6 +10,7 @@ from db import StorageConfig, check_name
 from experiments.candidates import Budget
 from experiments.data.config import DataConfig
 from experiments.fidelity import Fidelity
+from experiments.latency_objective import LatencyConfig
 from experiments.objectives import read_objectives
 from experiments.ray_run import RayConfig, SchedulerConfig
 from experiments.recipe import Recipe
@@ -32,6 +33,7 @@ class SweepConfig:
     scheduler: SchedulerConfig
     budget: Budget
     resources: ResourcesConfig
+    latency: LatencyConfig
     ray: RayConfig
     storage: StorageConfig
     objectives: tuple[str, ...]

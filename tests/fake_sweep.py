@@ -64,6 +64,7 @@ class FakeSweep:
     objectives: tuple[str, ...] = ("accuracy", "gmacs")
     fidelity: Fidelity = field(default_factory=lambda: Fidelity(width_scale=1.0, depth_scale=1.0, epochs=EPOCHS))
     provenance: Provenance = PROVENANCE
+    latency: dict[str, Any] | None = None
 
     @property
     def url(self) -> str:
@@ -83,6 +84,7 @@ class FakeSweep:
                 self.objectives,
                 self.space.base.id,
                 "python -m experiments.sweep",
+                latency=self.latency,
             )
         )
         return store

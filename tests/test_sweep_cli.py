@@ -77,6 +77,29 @@ def test_ctrl_c_keeps_what_finished_and_the_same_sweep_goes_on(tmp_path, monkeyp
     assert sorted(trial.retry_of for trial in complete if trial.retry_of is not None) == interrupted
 
 
+def test_latency_is_an_objective_measured_once_and_kept_with_its_settings(tmp_path, monkeypatch, capsys, shared_ray):
+    monkeypatch.chdir(tmp_path)
+    words = [*WORDS, "trials=2", "seeds=1", "objectives=[accuracy,latency]", "latency.device=cpu"]
+    assert exit_code_of(monkeypatch, *words) == 0
+    said = capsys.readouterr().out
+    assert "measuring the latency of 2 networks: " in said
+    assert "Front of validation accuracy against latency" in said
+    with Store.open("sqlite:///runs/transxnet.db", create=False) as store:
+        study, known = store.study(STUDY), store.architectures(STUDY)
+        trials = store.trials(STUDY)
+    assert (study.objectives, study.latency["threads"]) == (("accuracy", "latency"), 1)
+    assert len(trials) == 2
+    assert all(known[trial.arch_id].latency_ms > 0 for trial in trials)
+    assert "latency (ms)" in (tmp_path / "runs" / STUDY / "report" / "report.html").read_text()
+
+    assert exit_code_of(monkeypatch, *words) == 0
+    assert "measuring" not in capsys.readouterr().out
+    assert exit_code_of(monkeypatch, *words, "latency.batch=2") == 2
+    error = capsys.readouterr().err
+    assert "latency.batch: 1 -> 2" in error
+    assert error.count("\n") == 1
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -90,6 +113,8 @@ def test_ctrl_c_keeps_what_finished_and_the_same_sweep_goes_on(tmp_path, monkeyp
         (["storage.url=foo"], "storage.url=sqlite"),
         (["study=../x"], "study"),
         (["objectives=[accuracy,speed]"], "'speed'"),
+        (["objectives=[accuracy,latency]", "latency.device=cuda:99"], "device must be there, got cuda:99"),
+        (["latency.dtype=int8"], "latency: dtype must be one of"),
         (["seeds=0"], "seeds must be between 1"),
         (["trials=1000000000000"], "trials must be between 1"),
         (["recipe.batch_size=100000"], "batch_size"),
@@ -113,6 +138,7 @@ def test_help_names_every_group_and_key(monkeypatch, capsys):
     for word in (
         "idconv_groups", "cifar10", "quick", "nsga2", "asha", "postgresql",
         "study:", "objectives:", "trials:", "seeds:", "retry_failed:", "max_gmacs:", "max_params_m:", "learning_rate:",
-        "cpus:", "gpus:", "max_concurrent:", "address:", "image_size:", "width_scale:", "validation_share:", "url:",
+        "cpus:", "gpus:", "latency:", "max_concurrent:", "address:", "image_size:", "width_scale:", "validation_share:",
+        "url:",
     ):  # fmt: skip
         assert word in said
