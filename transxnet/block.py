@@ -32,40 +32,82 @@ class LayerScale(nn.Module):
 
 
 class DMixer(nn.Module):
-    """Dual token mixer, [B, C, H, W] to the same shape: IDConv on one share of the channels, OSRA on the rest, STE."""
+    """Dual token mixer, [B, C, H, W] to the same shape: a local and a global mixer, then a token enhancer.
+
+    The paper's has IDConv on one share of the channels, OSRA on the rest, and STE. A mixer that stands alone, or in
+    series with the other, has all channels. Each module stands under its own name, as a checkpoint then tells.
+    """
+
+    idconv: IDConv
+    osra: OSRA
+    ste: STE
 
     def __init__(self, stage: StageConfig) -> None:
         super().__init__()
-        self.split = [stage.local_width, stage.global_width]
-        self.idconv = IDConv(stage.local_width, stage.idconv_kernel, stage.idconv_groups, stage.idconv_bottleneck)
-        self.osra = OSRA(stage.global_width, stage.heads, stage.osr_stride, stage.osr_overlap)
-        self.ste = STE(stage.width, stage.ste_width)
+        self.split = [stage.local_width, stage.global_width] if stage.is_split else []
+        self.local_name, self.global_name, self.enhancer_name = (
+            self._add(stage, place) for place in ("local_mixer", "global_mixer", "token_enhancer")
+        )
 
-    def forward(self, x: Tensor, position_table: Tensor) -> Tensor:
+    def forward(self, x: Tensor, position_table: Tensor | None) -> Tensor:
         """Mix tokens near and far."""
-        near, far = torch.split(x, self.split, dim=1)
-        mixed = torch.cat([self.idconv(near), self.osra(far, position_table)], dim=1)
-        out: Tensor = self.ste(mixed)
+        if self.split:
+            near, far = torch.split(x, self.split, dim=1)
+            mixed = torch.cat([self._near(near), self._far(far, position_table)], dim=1)
+        else:
+            mixed = self._far(self._near(x), position_table)
+        out: Tensor = getattr(self, self.enhancer_name)(mixed) if self.enhancer_name else mixed
         return out
+
+    def _near(self, x: Tensor) -> Tensor:
+        out: Tensor = getattr(self, self.local_name)(x) if self.local_name else x
+        return out
+
+    def _far(self, x: Tensor, position_table: Tensor | None) -> Tensor:
+        out: Tensor = getattr(self, self.global_name)(x, position_table) if self.global_name else x
+        return out
+
+    def _add(self, stage: StageConfig, place: str) -> str:
+        """Build what stands at a place; returns its name, empty if nothing does."""
+        operator = stage.operator(place)
+        if operator.attribute:
+            self.add_module(operator.attribute, operator.build(stage))
+        return operator.attribute
 
 
 class Block(nn.Module):
     """DPE, then mixer and feed-forward network, each normalised, scaled and added; [B, C, H, W] to the same shape."""
 
+    dpe: nn.Conv2d | None
+
     def __init__(self, stage: StageConfig, drop_path: float) -> None:
         super().__init__()
-        self.dpe = depthwise(stage.width, stage.dpe_kernel)
+        self.dpe = depthwise(stage.width, stage.dpe_kernel) if stage.dpe else None
         self.norm1 = nn.GroupNorm(1, stage.width, eps=NORM_EPS)
         self.mixer = DMixer(stage)
-        self.layer_scale1 = LayerScale(stage.width)
+        self.layer_scale1 = LayerScale(stage.width) if stage.layer_scale else nn.Identity()
         self.norm2 = nn.GroupNorm(1, stage.width, eps=NORM_EPS)
-        self.ffn = MSFFN(stage.width, stage.ffn_kernels, stage.ffn_split)
-        self.layer_scale2 = LayerScale(stage.width)
+        self.ffn = stage.operator("ffn").build(stage)
+        self.layer_scale2 = LayerScale(stage.width) if stage.layer_scale else nn.Identity()
         self.drop_path = DropPath(drop_path)
 
-    def forward(self, x: Tensor, position_table: Tensor) -> Tensor:
-        """One block; `position_table` [1, heads, n, m] is its stage's."""
-        x = x + self.dpe(x)
+    def forward(self, x: Tensor, position_table: Tensor | None) -> Tensor:
+        """One block; `position_table` [1, heads, n, m] is its stage's, if it has one."""
+        if self.dpe is not None:
+            x = x + self.dpe(x)
         x = x + self.drop_path(self.layer_scale1(self.mixer(self.norm1(x), position_table)))
         out: Tensor = x + self.drop_path(self.layer_scale2(self.ffn(self.norm2(x))))
         return out
+
+
+def has_all_parts(block: Block) -> bool:
+    """Whether a block is made of the paper's parts, whatever their sizes: what the fastest kernels are written for."""
+    mixer = block.mixer
+    names = (mixer.local_name, mixer.global_name, mixer.enhancer_name)
+    return (
+        bool(mixer.split)
+        and names == ("idconv", "osra", "ste")
+        and block.dpe is not None
+        and isinstance(block.layer_scale1, LayerScale)
+        and isinstance(block.ffn, MSFFN)
+    )

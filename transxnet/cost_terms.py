@@ -104,8 +104,9 @@ def depthwise(width: Number, kernel: Number, n: Number, *, bias: bool = True) ->
 
 
 def made_depthwise(width: Number, kernel: Number, n: Number) -> Cost:
-    """A depthwise convolution with a kernel made from the input, which hooks on modules, hence the paper, do not see."""
-    return Cost(conv=width * kernel**2 * n, activations=width * n)
+    """A depthwise convolution with a kernel made from the input: hooks on modules, hence the paper, do not see it."""
+    outputs = width * n  # its share of the map is copied to lie side by side, and kept
+    return Cost(conv=outputs * kernel**2, activations=outputs, kept=outputs)
 
 
 def batch_norm(width: Number, n: Number) -> Cost:

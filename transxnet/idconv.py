@@ -6,7 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from transxnet.conv import ConvNorm
+from transxnet.arch import StageConfig
+from transxnet.conv import ConvNorm, depthwise_by_sample
 
 # Shapes: B batch, C channels, H x W map, K kernel size, G attention groups.
 
@@ -29,22 +30,19 @@ class IDConv(nn.Module):
         nn.init.trunc_normal_(self.kernels, std=0.02)
         nn.init.trunc_normal_(self.biases, std=0.02)
 
+    @classmethod
+    def of(cls, stage: StageConfig) -> IDConv:
+        """That of a stage's blocks."""
+        return cls(stage.local_width, stage.idconv_kernel, stage.idconv_groups, stage.idconv_bottleneck)
+
     def forward(self, x: Tensor) -> Tensor:
         """Convolve each sample with its own kernel."""
-        batch, channels, height, width = x.shape
         # The order matters in training: the projection's batch norm sees the pooled map first, then the mean.
         votes = self._vote(self.pool(x))  # [B, G, C, K, K]
         kernel = (votes * self.kernels).sum(dim=1)  # [B, C, K, K]
         votes = self._vote(x.mean(dim=(2, 3), keepdim=True))[..., 0, 0]  # [B, G, C]
         bias = (votes * self.biases).sum(dim=1)  # [B, C]
-        out = F.conv2d(
-            x.reshape(1, batch * channels, height, width),
-            kernel.reshape(batch * channels, 1, self.kernel_size, self.kernel_size),
-            bias.flatten(),
-            padding=self.kernel_size // 2,
-            groups=batch * channels,
-        )
-        return out.reshape(batch, channels, height, width)
+        return depthwise_by_sample(x, kernel, bias)
 
     def _vote(self, pooled: Tensor) -> Tensor:
         logits: Tensor = self.expand(F.gelu(self.squeeze(pooled)))  # [B, G*C, k, k]

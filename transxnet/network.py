@@ -31,12 +31,14 @@ class Stage(nn.Module):
         drop_paths: Sequence[float],
     ) -> None:
         super().__init__()
-        self.stride = stage.osr_stride
+        self.config = stage
         self.table_grid = table_grid
         self.grad_checkpointing = False
         self.kernels = AUTO
         self.downsample = nn.Identity() if width_in is None else ConvNorm(width_in, stage.width, 3, stride=2, padding=1)
-        self.position_table = nn.Parameter(torch.empty(position_table_shape(stage, table_grid)).zero_())
+        self.position_table = None
+        if stage.has_table:
+            self.position_table = nn.Parameter(torch.zeros(position_table_shape(stage, table_grid)))
         self.blocks = nn.ModuleList(Block(stage, drop_path) for drop_path in drop_paths)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -49,13 +51,13 @@ class Stage(nn.Module):
             x = checkpoint(compute, block, x, table) if self.grad_checkpointing else compute(block, x, table)
         return x
 
-    def _table_for(self, height: int, width: int) -> Tensor:
+    def _table_for(self, height: int, width: int) -> Tensor | None:
         # The official code resizes in every block; once a stage is the same table. It resizes over the flattened
         # token axes, which mixes rows of the map: kept, since the published weights were evaluated so.
-        if (height, width) == self.table_grid:
+        if self.position_table is None or (height, width) == self.table_grid:
             return self.position_table
-        tokens = (height * width, -(-height // self.stride) * -(-width // self.stride))
-        return resize_position_table(self.position_table, tokens)
+        _, _, queries, keys = position_table_shape(self.config, (height, width))
+        return resize_position_table(self.position_table, (queries, keys))
 
 
 class Head(nn.Module):
@@ -190,12 +192,12 @@ class TransXNet(nn.Module):
         self.arch = dataclasses.replace(self.arch, num_classes=num_classes)
 
     def no_weight_decay(self) -> set[str]:
-        """IDConv's learned biases, which timm would not know for biases, and the position tables.
+        """IDConv's and DyConv's learned biases, which timm would not know for biases, and the position tables.
 
         Exempting the tables is what timm's other networks with such tables do; the official recipe decays them.
         """
         names = (name for name, _ in self.named_parameters())
-        return {name for name in names if name.endswith(("position_table", "idconv.biases"))}
+        return {name for name in names if name.endswith(("position_table", "conv.biases"))}
 
     def group_matcher(self, coarse: bool = False) -> dict[str, Any]:
         """Patterns that group parameters by depth: by stage if `coarse`, otherwise by block."""
@@ -230,8 +232,9 @@ class TransXNet(nn.Module):
 
 def position_table_shape(stage: StageConfig, grid: tuple[int, int]) -> tuple[int, int, int, int]:
     """[1, h, n, m] of a stage's table for a map of `grid`."""
-    stride = stage.osr_stride
-    return 1, stage.heads, grid[0] * grid[1], -(-grid[0] // stride) * -(-grid[1] // stride)
+    keys = stage.operator("global_mixer").keys
+    assert keys is not None, "a stage without attention has no table"
+    return 1, stage.heads, grid[0] * grid[1], keys(stage, grid)
 
 
 def resize_position_table(table: Tensor, tokens: tuple[int, int]) -> Tensor:

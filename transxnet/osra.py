@@ -5,9 +5,16 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from transxnet.arch import StageConfig
 from transxnet.conv import ConvNorm, depthwise
 
 # Shapes: B batch, C channels, H x W map, n = H * W queries, m reduced positions, h heads, d = C / h.
+
+
+def filled_up(x: Tensor, stride: int) -> Tensor:
+    """The map, filled up with zeros to a multiple of `stride`, so that patches cover it."""
+    height, width = x.shape[-2:]
+    return F.pad(x, (0, -width % stride, 0, -height % stride))
 
 
 class OverlappingReduction(nn.Module):
@@ -27,11 +34,8 @@ class OverlappingReduction(nn.Module):
         return out
 
     def fill(self, x: Tensor) -> Tensor:
-        """The map, filled up with zeros to a multiple of the stride where patches must cover it."""
-        if self.overlap:
-            return x
-        height, width = x.shape[-2:]
-        return F.pad(x, (0, -width % self.stride, 0, -height % self.stride))
+        """The map, filled up to whole patches where windows are such."""
+        return x if self.overlap else filled_up(x, self.stride)
 
 
 class OSRA(nn.Module):
@@ -46,13 +50,20 @@ class OSRA(nn.Module):
         self.reduce = OverlappingReduction(channels, stride, overlap) if stride > 1 else nn.Identity()
         self.local = depthwise(channels, 3)
 
-    def forward(self, x: Tensor, position_table: Tensor) -> Tensor:
-        """Attend; `position_table` [1, h, n, m] is added to the attention logits."""
+    @classmethod
+    def of(cls, stage: StageConfig) -> OSRA:
+        """That of a stage's blocks."""
+        return cls(stage.global_width, stage.heads, stage.osr_stride, stage.osr_overlap)
+
+    def forward(self, x: Tensor, position_table: Tensor | None) -> Tensor:
+        """Attend; `position_table` [1, h, n, m], if there is one, is added to the attention logits."""
         reduced = self.reduce(x)
         reduced = self.local(reduced) + reduced
         q = self._split_heads(self.q(x)).transpose(-1, -2)  # [B, h, n, d]
         k, v = self.kv(reduced).chunk(2, dim=1)
-        attention = q @ self._split_heads(k) * self.scale + position_table  # [B, h, n, m]
+        attention = q @ self._split_heads(k) * self.scale  # [B, h, n, m]
+        if position_table is not None:
+            attention = attention + position_table
         out = attention.softmax(dim=-1) @ self._split_heads(v).transpose(-1, -2)  # [B, h, n, d]
         mixed: Tensor = out.transpose(-1, -2).reshape(x.shape)
         return mixed

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from transxnet.arch import StageConfig
 from transxnet.conv import depthwise
 
 
@@ -23,7 +24,17 @@ class STE(nn.Module):
             nn.BatchNorm2d(channels),
         )
 
+    @classmethod
+    def of(cls, stage: StageConfig) -> STE:
+        """That of a stage's blocks."""
+        return cls(stage.width, stage.ste_width)
+
     def forward(self, x: Tensor) -> Tensor:
         """Enhance the tokens."""
         enhanced: Tensor = x + self.enhance(x)
         return enhanced
+
+
+def projection(stage: StageConfig) -> nn.Conv2d:
+    """STE's control, a 1x1 convolution between all channels, without a skip: as attention commonly ends."""
+    return nn.Conv2d(stage.width, stage.width, 1)

@@ -25,13 +25,13 @@ def estimate(arch: ArchConfig | ArchColumns, image_size: tuple[int, int] | None 
     return total(estimate_components(arch, image_size).values())
 
 
-def estimate_components(
-    arch: ArchConfig | ArchColumns, image_size: tuple[int, int] | None = None
-) -> dict[str, Cost]:
+def estimate_components(arch: ArchConfig | ArchColumns, image_size: tuple[int, int] | None = None) -> dict[str, Cost]:
     """Cost of each of COMPONENTS for one image; they add up to `estimate`."""
     grids, tables = arch.grids(image_size), arch.grids()
     parts = dict.fromkeys(COMPONENTS, Cost())
+    height, width = image_size or arch.image_size
     parts["stem"] = stem_cost(arch.in_channels, arch.stages[0].width, grids[0])
+    parts["stem"] += Cost(kept=arch.in_channels * height * width)
     for index, stage in enumerate(arch.stages):
         if index:
             parts["downsampling"] += downsampling_cost(arch.stages[index - 1].width, stage.width, grids[index])
@@ -50,8 +50,6 @@ def total(costs: object) -> Cost:
 def stem_cost(in_channels: Number, width: Number, grid: Grid) -> Cost:
     """The stem, for a first map of `grid`."""
     n = _positions(grid)
-    # Like every convolution it keeps its input, here the image; the norm keeps the convolution's output. The image's
-    # size is that of the map only up to the stride, and no gradient goes to it: it is left out.
     return conv(in_channels, width, STEM_KERNEL, n, bias=False) + batch_norm(width, n) + Cost(kept=width * n)
 
 
@@ -73,7 +71,7 @@ _cached_stage = lru_cache(maxsize=65536)(stage_costs)
 def table_cost(stage: StageNumbers, grid: Grid) -> Cost:
     """A stage's position table, made for a map of `grid`."""
     pairs = _positions(grid) * _keys(stage, grid)
-    return Cost(params=stage.heads * pairs) * stage.has_table
+    return Cost(params=stage.heads * pairs * stage.has_table)
 
 
 def head_cost(width: Number, num_classes: Number, grid: Grid) -> Cost:
@@ -84,7 +82,9 @@ def head_cost(width: Number, num_classes: Number, grid: Grid) -> Cost:
 
 def _dpe(stage: StageNumbers, grid: Grid) -> Cost:
     n = _positions(grid)
-    return (depthwise(stage.width, stage.dpe_kernel, n) + Cost(kept=stage.width * n)) * stage.dpe
+    encoding: Cost = depthwise(stage.width, stage.dpe_kernel, n) + Cost(kept=stage.width * n)
+    where: Cost = encoding * stage.dpe
+    return where
 
 
 def _norm(stage: StageNumbers, grid: Grid) -> Cost:
@@ -98,7 +98,8 @@ def _layer_scale(stage: StageNumbers, grid: Grid) -> Cost:
     # published counter, which hooks modules, does not.
     outputs = stage.width * _positions(grid)
     one = Cost(params=2 * stage.width, conv=outputs, activations=outputs, kept=outputs)
-    return one * 2 * stage.layer_scale
+    both: Cost = one * (2 * stage.layer_scale)
+    return both
 
 
 def _place(place: str) -> Callable[[StageNumbers, Grid], Cost]:

@@ -4,22 +4,28 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import warnings
 from collections import Counter
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 from fvcore.nn import ActivationCountAnalysis, FlopCountAnalysis
+from fvcore.nn.jit_handles import get_shape
 from torch import Tensor, nn
 
 from transxnet.arch import ArchConfig
 from transxnet.cost_terms import BATCH_NORM_FLOPS, OPERATORS, Cost
 from transxnet.network import TransXNet
 
+FUSED_ATTENTION = "aten::scaled_dot_product_attention"
+
 # Operators that fvcore's convention counts as nothing: element-wise arithmetic, reductions, copies.
 UNCOUNTED = {
     "aten::add", "aten::add_", "aten::div", "aten::feature_dropout", "aten::dropout", "aten::gelu", "aten::mean",
-    "aten::mul", "aten::neg", "aten::pad", "aten::softmax", "aten::sum", "aten::unflatten", "aten::upsample_bicubic2d",
+    "aten::mul", "aten::neg", "aten::pad", "aten::relu", "aten::softmax", "aten::sum", "aten::unflatten",
+    "aten::upsample_bicubic2d",
 }  # fmt: skip
 
 
@@ -28,9 +34,10 @@ def measure_built(arch: ArchConfig, image_size: tuple[int, int]) -> Cost:
     network = TransXNet(arch, kernels="reference").eval()
     image = torch.zeros(1, arch.in_channels, *image_size)
     with _quiet(), torch.no_grad():
-        flops = FlopCountAnalysis(network, image)
+        flops = FlopCountAnalysis(network, image).set_op_handle(FUSED_ATTENTION, _fused_products)
         by_operator = flops.by_operator()
-        activations = ActivationCountAnalysis(network, image).total()
+        outputs = ActivationCountAnalysis(network, image).set_op_handle(FUSED_ATTENTION, _fused_outputs)
+        activations = outputs.total()
         published = _published(network, image)
     _refuse_unknown(flops.unsupported_ops(), by_operator)
     return Cost(
@@ -39,6 +46,18 @@ def measure_built(arch: ArchConfig, image_size: tuple[int, int]) -> Cost:
         macs_published=published,
         activations=int(activations),
     )
+
+
+def _fused_products(inputs: list[Any], outputs: list[Any]) -> Counter[str]:
+    """fvcore knows no fused attention, and would count nothing: its two products, as if they stood alone."""
+    (*batch, queries, width), (*_, keys, _), (*_, width_out) = (get_shape(each) for each in inputs[:3])
+    return Counter(matmul=math.prod(batch) * queries * keys * (width + width_out))
+
+
+def _fused_outputs(inputs: list[Any], outputs: list[Any]) -> Counter[str]:
+    """Elements that the two products of a fused attention put out."""
+    (*batch, queries, _), (*_, keys, _), (*_, width_out) = (get_shape(each) for each in inputs[:3])
+    return Counter(matmul=math.prod(batch) * queries * (keys + width_out))
 
 
 def _refuse_unknown(unsupported: Counter[str], counted: Counter[str]) -> None:
@@ -60,7 +79,7 @@ def _published(network: nn.Module, image: Tensor) -> int:
             area = module.kernel_size[0] * module.kernel_size[1]
             taps = module.in_channels // module.groups * area + (module.bias is not None)
             total += output.numel() * taps
-        elif isinstance(module, nn.BatchNorm2d | nn.GroupNorm):
+        elif isinstance(module, nn.BatchNorm2d | nn.GroupNorm | nn.LayerNorm):
             total += BATCH_NORM_FLOPS * inputs[0].numel()
         elif isinstance(module, nn.AdaptiveAvgPool2d):
             total += inputs[0].numel()

@@ -28,11 +28,11 @@ from transxnet.ste import STE
 # pixels, R IDConv's bottleneck, T taps that can meet the map.
 
 
-def block(module: Block, x: Tensor, position_table: Tensor) -> Tensor:
-    """`module(x, position_table)`."""
+def block(module: Block, x: Tensor, position_table: Tensor | None) -> Tensor:
+    """`module(x, position_table)`, of a block that has all parts."""
     grid = (x.shape[2], x.shape[3])
     y = x.transpose(0, 1).flatten(2).contiguous()  # no copy behind another such block
-    y = _depthwise([module.dpe], Affine(y), grid, residual=True)
+    y = _depthwise([conv_of(module.dpe)], Affine(y), grid, residual=True)
     near, far = torch.split(group_norm(module.norm1, y), module.mixer.split)
     mixed = torch.cat([_idconv(module.mixer.idconv, near, grid), _osra(module.mixer.osra, far, position_table, grid)])
     y = _add_scaled(y, _ste(module.mixer.ste, mixed, grid), module.layer_scale1, module.drop_path, mixed)
@@ -54,9 +54,10 @@ class _Leave(torch.autograd.Function):
 
 
 def _add_scaled(
-    x: Tensor, branch: Affine, layer_scale: LayerScale, drop_path: nn.Module, skipped: Tensor | None = None
+    x: Tensor, branch: Affine, layer_scale: nn.Module, drop_path: nn.Module, skipped: Tensor | None = None
 ) -> Tensor:
     """x plus the scaled branch, which has skipped a part itself."""
+    assert isinstance(layer_scale, LayerScale)
     weight, bias = layer_scale.weight.view(-1, 1, 1), layer_scale.bias.view(-1, 1, 1)
     scaled = branch.then(weight, bias).value()
     if skipped is not None:
@@ -91,7 +92,7 @@ def _ballots(module: IDConv, x: Tensor, grid: Grid, reach: Grid) -> Tensor:
     return F.gelu(torch.cat([taps, mean], dim=2))
 
 
-def _osra(module: OSRA, x: Tensor, position_table: Tensor, grid: Grid) -> Tensor:
+def _osra(module: OSRA, x: Tensor, position_table: Tensor | None, grid: Grid) -> Tensor:
     channels, batch, pixels = x.shape
     reduced, small = Affine(x), grid
     if isinstance(module.reduce, OverlappingReduction):
@@ -101,7 +102,9 @@ def _osra(module: OSRA, x: Tensor, position_table: Tensor, grid: Grid) -> Tensor
     k, v = (_split_heads(half, module.heads) for half in _pointwise(module.kv, reduced).chunk(2))  # [h * B, d, m]
     # Queries last: a softmax over the few keys runs along them.
     attention = ((k * module.scale).mT @ q).view(module.heads, batch, -1, pixels)
-    attention = (attention + position_table[0].mT.unsqueeze(1)).softmax(dim=2)  # [h, B, m, P]
+    if position_table is not None:
+        attention = attention + position_table[0].mT.unsqueeze(1)
+    attention = attention.softmax(dim=2)  # [h, B, m, P]
     out = v @ attention.view(module.heads * batch, -1, pixels)  # [h * B, d, P]
     merged: Tensor = out.view(module.heads, batch, -1, pixels).transpose(1, 2)
     return merged.reshape(channels, batch, pixels)

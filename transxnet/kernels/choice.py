@@ -7,36 +7,39 @@ import warnings
 from collections.abc import Callable
 
 import torch
-from timm.layers import DropPath
+from timm.layers import DropPath, LayerNorm2d
 from torch import Tensor, nn
 from torch.nn.modules import module as everywhere
 
+from transxnet.attention import Attention, PatchReduction, PoolAtMost, PooledTokens
 from transxnet.block import Block, DMixer, LayerScale
 from transxnet.conv import ConvNorm
 from transxnet.idconv import IDConv
 from transxnet.kernels import pytorch
 from transxnet.kernels.native import ops as native
-from transxnet.ms_ffn import MSFFN
+from transxnet.local_mixers import DyConv, DynamicDepthwiseConv
+from transxnet.ms_ffn import MSFFN, PlainFFN
 from transxnet.osra import OSRA, OverlappingReduction
 from transxnet.ste import STE
 
 _OWN = frozenset({
-    Block, DMixer, IDConv, OSRA, OverlappingReduction, STE, MSFFN, LayerScale, ConvNorm, DropPath,
+    Block, DMixer, LayerScale, ConvNorm, DropPath, IDConv, DyConv, DynamicDepthwiseConv, OSRA, OverlappingReduction,
+    Attention, PatchReduction, PooledTokens, PoolAtMost, LayerNorm2d, STE, MSFFN, PlainFFN,
     nn.Conv2d, nn.BatchNorm2d, nn.GroupNorm, nn.GELU, nn.AdaptiveAvgPool2d, nn.Identity, nn.Sequential, nn.ModuleList,
 })  # fmt: skip
 
-BlockFunction = Callable[[Block, Tensor, Tensor], Tensor]
-"""Block, map [B, C, H, W] and position table [1, h, n, m] to the map that the block makes of it."""
+BlockFunction = Callable[[Block, Tensor, Tensor | None], Tensor]
+"""Block, map [B, C, H, W] and position table [1, h, n, m] (None without one) to the map that the block makes of it."""
 
 AUTO = "auto"
 
 
-def _reference(block: Block, x: Tensor, position_table: Tensor) -> Tensor:
+def _reference(block: Block, x: Tensor, position_table: Tensor | None) -> Tensor:
     out: Tensor = block(x, position_table)
     return out
 
 
-def _triton(block: Block, x: Tensor, position_table: Tensor) -> Tensor:
+def _triton(block: Block, x: Tensor, position_table: Tensor | None) -> Tensor:
     from transxnet.kernels.triton.block import block as compute  # only where somebody asks for it: Triton may be absent
 
     return compute(block, x, position_table)

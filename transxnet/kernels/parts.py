@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 
-def conv_of(module: nn.Module) -> nn.Conv2d:
+def conv_of(module: nn.Module | None) -> nn.Conv2d:
     """`module`, which is a convolution."""
     assert isinstance(module, nn.Conv2d)
     return module

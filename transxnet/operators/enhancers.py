@@ -32,7 +32,7 @@ ENHANCERS: dict[str, Operator] = {
         "a 1x1 convolution between all channels, as attention commonly ends",
         cost=_conv1x1,
         felt=lambda s: {"conv1x1": s.width},
-        builder="transxnet.projection:Projection.of",
+        builder="transxnet.ste:projection",
         attribute="projection",
     ),
     IDENTITY: NOTHING,

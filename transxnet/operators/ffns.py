@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from transxnet.cost_terms import Cost, batch_norm, conv, depthwise
+from transxnet.cost_terms import Cost, batch_norm, conv
 from transxnet.operators.operator import Operator, Setting
 from transxnet.stage_numbers import Number, StageNumbers
 
@@ -24,7 +24,7 @@ def _with_scales(stage: StageNumbers, at: Setting, taps: Number) -> Cost:
     hidden, n = stage.ffn_hidden, at.n
     outputs = hidden * n
     convolved = Cost(
-        params=taps + hidden, conv=taps * n, macs_published=taps * n + outputs, activations=outputs, kept=2 * outputs
+        params=taps + hidden, conv=taps * n, macs_published=taps * n + outputs, activations=outputs, kept=3 * outputs
     )
     return _plain(stage, at) + convolved + batch_norm(hidden, n)
 

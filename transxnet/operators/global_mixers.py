@@ -21,25 +21,30 @@ def _attention(stage: StageNumbers, at: Setting) -> Cost:
 
 
 def _osra(stage: StageNumbers, at: Setting) -> Cost:
-    width, m, reduces = stage.global_width, at.m, stage.osr_stride > 1
+    width, m = stage.global_width, at.m
     reduced = depthwise(width, stage.osr_kernel, m, bias=False) + depthwise(width, 1, m, bias=False)
     # What the two norms, GELU and the second convolution are given, and the local convolution: without a reduction
     # that is the mixer's own input.
     reduced += batch_norm(width, m) * 2 + Cost(kept=5 * width * m)
     refined = depthwise(width, 3, m) + Cost(kept=width * m)
-    return reduced * reduces + refined + _attention(stage, at)
+    return _where_reduced(stage, reduced) + refined + _attention(stage, at)
 
 
 def _sra(stage: StageNumbers, at: Setting) -> Cost:
-    width, m, reduces = stage.global_width, at.m, stage.osr_stride > 1
+    width, m = stage.global_width, at.m
     patches = conv(width, width, stage.osr_stride, m) + layer_norm(width, m) + Cost(kept=2 * width * m)
-    return patches * reduces + _attention(stage, at)
+    return _where_reduced(stage, patches) + _attention(stage, at)
 
 
 def _pooled(stage: StageNumbers, at: Setting) -> Cost:
     width, m = stage.global_width, at.m
     tokens = pool(width, at.n) + conv(width, width, 1, m) + layer_norm(width, m) + Cost(kept=4 * width * m)
     return tokens + _attention(stage, at)
+
+
+def _where_reduced(stage: StageNumbers, reduction: Cost) -> Cost:
+    reduced: Cost = reduction * (stage.osr_stride > 1)
+    return reduced
 
 
 def _strided(stage: StageNumbers, grid: tuple[Number, Number]) -> Number:
@@ -66,16 +71,16 @@ GLOBAL_MIXERS: dict[str, Operator] = {
         cost=_sra,
         felt=_felt_patches,
         fields=("heads", "osr_stride"),
-        builder="transxnet.attention:PatchAttention.of",
+        builder="transxnet.attention:patch_attention",
         attribute="attention",
         keys=_strided,
     ),
     "pooled": Operator(
-        f"keys and values from at most {POOLED_SIDE}x{POOLED_SIDE} averages of the map (linear SRA of PVTv2, Wang et al., 2022)",
+        f"keys and values from at most {POOLED_SIDE}x{POOLED_SIDE} averages of the map (PVTv2, Wang et al., 2022)",
         cost=_pooled,
         felt=lambda s: {"attention": "pooled"},
         fields=("heads",),
-        builder="transxnet.attention:PooledAttention.of",
+        builder="transxnet.attention:pooled_attention",
         attribute="attention",
         keys=lambda stage, grid: smaller(grid[0], POOLED_SIDE) * smaller(grid[1], POOLED_SIDE),
     ),
@@ -84,7 +89,7 @@ GLOBAL_MIXERS: dict[str, Operator] = {
         cost=_attention,
         felt=lambda s: {"attention": "full"},
         fields=("heads",),
-        builder="transxnet.attention:FullAttention.of",
+        builder="transxnet.attention:full_attention",
         attribute="attention",
         keys=lambda stage, grid: grid[0] * grid[1],
     ),

@@ -30,7 +30,9 @@ def _dyconv(stage: StageNumbers, at: Setting) -> Cost:
     width, bottleneck, groups = stage.local_width, stage.idconv_bottleneck, stage.idconv_groups
     area = stage.idconv_kernel**2
     votes = pool(width, at.n) + conv(width, bottleneck, 1, 1) + conv(bottleneck, groups, 1, 1)
-    bank = Cost(params=groups * width * (area + 1))
+    # Here the bank is mixed by a matrix product, which is counted; IDConv's votes differ from tap to tap.
+    made = width * (area + 1)
+    bank = Cost(params=groups * made, matmul=groups * made, activations=made)
     kept = Cost(kept=width + bottleneck + groups + width * area)
     return votes + bank + made_depthwise(width, stage.idconv_kernel, at.n) + kept
 
@@ -60,7 +62,7 @@ LOCAL_MIXERS: dict[str, Operator] = {
         cost=_static,
         felt=lambda s: {"dwconv": [s.local_width, s.idconv_kernel]},
         fields=("idconv_kernel",),
-        builder="transxnet.local_mixers:DepthwiseConv.of",
+        builder="transxnet.local_mixers:static_depthwise",
         attribute="dwconv",
     ),
     "dyconv": Operator(

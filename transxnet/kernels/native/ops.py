@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from transxnet.block import Block
+from transxnet.block import Block, has_all_parts
 from transxnet.kernels.native import library
 from transxnet.kernels.rules import exact_on_cpu
 from transxnet.osra import OverlappingReduction
@@ -27,7 +27,7 @@ def instruction_set() -> str:
 
 def fits(block: Block, x: Tensor) -> bool:
     """Whether the library is there and can compute `block` of the map x [B, C, H, W]."""
-    if not exact_on_cpu(x) or not is_built():
+    if not exact_on_cpu(x) or not has_all_parts(block) or not is_built():
         return False
     norms = _norms(block)
     first = norms[0]
@@ -42,12 +42,12 @@ def fits(block: Block, x: Tensor) -> bool:
         alike
         and first.momentum is not None
         and first.eps == block.norm1.eps == block.norm2.eps
-        and block.dpe.weight.dtype == x.dtype
+        and block.norm1.weight.dtype == x.dtype
         and not (block.training and len(x) < 2)  # the plain graph says what is wrong
     )
 
 
-def block(module: Block, x: Tensor, position_table: Tensor) -> Tensor:
+def block(module: Block, x: Tensor, position_table: Tensor | None) -> Tensor:
     """`module(x, position_table)`; ask `fits` before."""
     norms = _norms(module)
     settings = (_config(module), module.training, norms[0].momentum, norms[0].eps)

@@ -13,6 +13,6 @@ from transxnet.kernels.triton.ops import depthwise_group, per_sample
 OPERATORS = dataclasses.replace(pytorch.OPERATORS, depthwise_group=depthwise_group, per_sample=per_sample)
 
 
-def block(module: Block, x: Tensor, position_table: Tensor) -> Tensor:
+def block(module: Block, x: Tensor, position_table: Tensor | None) -> Tensor:
     """`module(x, position_table)`. Raises ValueError for tensors that are not on a GPU."""
     return composed.block(module, x, position_table, OPERATORS)
