@@ -15,6 +15,7 @@ from rich.text import Text
 
 from space.cli import run_entry_point, to_typed
 from space.dimension import Vary
+from space.match import MATCHES, TOLERANCE, with_match
 from space.rules import RULES
 from space.space import Space
 from space.survey import Spread, Survey, survey
@@ -29,13 +30,15 @@ class DescribeConfig:
     space: Mapping[str, Any]
     samples: int
     seed: int
+    match: str | None = None
+    """A cost that all variants are given by their widths, a key of MATCHES."""
 
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="describe")
 def main(cfg: DictConfig) -> None:
     """Print the space that the command line names."""
     config = to_typed(cfg, DescribeConfig)
-    space = Space.from_dict(config.space)
+    space = Space.from_dict(with_match(config.space, config.match))
     console = Console()
     for part in page(space, survey(space, config.samples, config.seed)):
         console.print(part)
@@ -63,6 +66,9 @@ def _facts(space: Space, found: Survey) -> RenderableType:
         facts.add_row("rule", Text(f"{name}: {RULES[name].sentence}"))
     if not space.rules:
         facts.add_row("rule", Text("none but that the network can be built"))
+    if space.match is not None:
+        label = MATCHES[space.match].label
+        facts.add_row("matched", Text(f"all have the base's {label} within {TOLERANCE:.0%}, by their widths"))
     return facts
 
 

@@ -15,7 +15,12 @@ import numpy as np
 
 from space.axis import Axis
 from space.base import read_base
+from space.codes import Coding
 from space.dimension import Dimension
+from space.draws import Feasible, list_points, sample_points
+from space.match import MATCHES, TOLERANCE, check_match, match_cost
+from space.points import Points, Sample
+from space.prices import Prices, prices_of
 from space.rules import RULES
 from space.words import remedy, require_known
 from transxnet.arch import ArchConfig
@@ -49,6 +54,8 @@ class Space:
     dimensions: tuple[Dimension, ...]
     rules: tuple[str, ...] = ()
     """Names in RULES that every network must keep, beyond being buildable."""
+    match: str | None = None
+    """The cost, in MATCHES, that variants have in common with the base, by their widths; None leaves them theirs."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "dimensions", tuple(self.dimensions))
@@ -59,6 +66,8 @@ class Space:
         _require_once("dimension", [dimension.name for dimension in self.dimensions])
         for rule in self.rules:
             require_known(rule, RULES, "rule")
+        if self.match is not None:
+            check_match(self.match, [field for dimension in self.dimensions for field in dimension.fields])
         try:
             self.build(self.baseline)
         except IllegalVariant as error:
@@ -80,15 +89,32 @@ class Space:
         return {axis.name: axis.label_of(self.base) for axis in self.axes}
 
     def build(self, labels: Labels) -> ArchConfig:
-        """The network at a point.
+        """The network at a point, of the base's cost if the space has a `match`.
 
-        Raises IllegalVariant if it cannot be built or breaks a rule, plain ValueError if `labels` is none.
+        Raises IllegalVariant if it cannot be built, matched or breaks a rule, plain ValueError if `labels` is none.
         """
-        arch = self._build_unruled(labels)
+        arch = self._matched(self.build_unmatched(labels))
         for name in self.rules:
             if not RULES[name].holds(arch):
                 raise IllegalVariant(f"rule {name} of space {self.name}: {RULES[name].sentence}")
         return arch
+
+    def build_unmatched(self, labels: Labels) -> ArchConfig:
+        """The network at a point, of the base's widths though the space may have a `match`; no rule is asked.
+
+        Raises IllegalVariant if it cannot be built, plain ValueError if `labels` is none.
+        """
+        whole, by_stage = self._changes(labels)
+        stages = []
+        for number, (stage, changes) in enumerate(zip(self.base.stages, by_stage, strict=True), start=1):
+            try:
+                stages.append(dataclasses.replace(stage, **changes))
+            except ValueError as error:
+                raise IllegalVariant(f"stage {number}: {error}") from error
+        try:
+            return dataclasses.replace(self.base, stages=tuple(stages), **whole)
+        except ValueError as error:
+            raise IllegalVariant(str(error)) from error
 
     def points(self) -> Iterator[dict[str, str]]:
         """Every point, illegal ones included, the last axis changing fastest."""
@@ -96,10 +122,21 @@ class Space:
         for labels in itertools.product(*(axis.labels for axis in self.axes)):
             yield dict(zip(names, labels, strict=True))
 
-    def sample(self, rng: np.random.Generator) -> dict[str, str]:
-        """A point drawn uniformly from all points, illegal ones included."""
-        drawn = rng.integers(self._counts).tolist()
-        return {axis.name: axis.labels[index] for axis, index in zip(self.axes, drawn, strict=True)}
+    def enumerate(self, feasible: Feasible | None = None) -> Points:
+        """Every legal point of which `feasible` says yes to its costs; raises ValueError for a space of too many."""
+        return list_points(self.prices, self.build, feasible)
+
+    def sample(self, n: int, rng: np.random.Generator, feasible: Feasible | None = None) -> Sample:
+        """`n` points drawn uniformly, with replacement, from those that are legal, and feasible by their costs.
+
+        Raises NothingFeasible where there are none, or so few that they are not met; ValueError unless `n` is above 0.
+        """
+        return sample_points(self.prices, self.build, n, rng, feasible)
+
+    @cached_property
+    def prices(self) -> Prices:
+        """Cost and legality of its points by their codes: from tables, unless its networks are matched."""
+        return prices_of(Coding(self.base, self.axes), self.rules, self.build, self.match)
 
     def ineffective(self) -> tuple[Ineffective, ...]:
         """Choices that change nothing in the network: axis by axis, the other axes being at the baseline."""
@@ -116,6 +153,8 @@ class Space:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain lists, numbers and words, ready for JSON; `from_dict` is the inverse."""
+        # Written down only where there is one, so that spaces stored before it was thought of are still the same.
+        match = {} if self.match is None else {"match": self.match}
         return {
             "name": self.name,
             "about": self.about,
@@ -123,6 +162,7 @@ class Space:
             "base_name": self.base_name,
             "dimensions": [dimension.to_dict() for dimension in self.dimensions],
             "rules": list(self.rules),
+            **match,
         }
 
     @classmethod
@@ -146,25 +186,19 @@ class Space:
             base_name=plain.get("base_name") or base_name,
             dimensions=_read_dimensions(plain["dimensions"]),
             rules=_read_rules(plain.get("rules") or []),
+            match=plain.get("match"),
         )
 
-    @cached_property
-    def _counts(self) -> np.ndarray[Any, np.dtype[np.int64]]:
-        return np.array([len(axis.labels) for axis in self.axes])
-
-    def _build_unruled(self, labels: Labels) -> ArchConfig:
-        """The network at a point, whether or not it keeps the rules."""
-        whole, by_stage = self._changes(labels)
-        stages = []
-        for number, (stage, changes) in enumerate(zip(self.base.stages, by_stage, strict=True), start=1):
-            try:
-                stages.append(dataclasses.replace(stage, **changes))
-            except ValueError as error:
-                raise IllegalVariant(f"stage {number}: {error}") from error
-        try:
-            return dataclasses.replace(self.base, stages=tuple(stages), **whole)
-        except ValueError as error:
-            raise IllegalVariant(str(error)) from error
+    def _matched(self, arch: ArchConfig) -> ArchConfig:
+        if self.match is None:
+            return arch
+        found = match_cost(arch, self.base, self.match)
+        if not found.holds:
+            raise IllegalVariant(
+                f"no widths give it the base's {MATCHES[self.match].label} within {TOLERANCE:.0%}: the nearest, "
+                f"{', '.join(map(str, found.arch.column('width')))}, depart by {found.departure:+.1%}"
+            )
+        return found.arch
 
     def _changes(self, labels: Labels) -> tuple[dict[str, Any], list[dict[str, Any]]]:
         """What a point sets: fields of the whole network, and fields of each of the four stages."""

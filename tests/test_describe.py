@@ -61,6 +61,13 @@ def test_choices_that_change_nothing_and_those_never_legal_are_told():
     assert "none: every choice" not in done.stdout
 
 
+def test_a_matched_space_tells_what_its_variants_have_in_common():
+    done = describe("space=ffn", "match=gmacs")
+    assert done.returncode == 0, done.stderr
+    assert "all have the base's multiply-adds within 1%, by their widths" in done.stdout
+    assert re.search(r"multiply-adds \(G\) +1\.8\d+ .* 1\.8456", done.stdout)
+
+
 OWN = """
 name: mine
 about: "[red] or [2, 2]?"
@@ -87,6 +94,7 @@ def test_a_users_own_file_works_the_same_way(tmp_path):
     [
         ("space=idconv_grops", "unknown space 'idconv_grops'; did you mean idconv_groups?"),
         ("spase=idconv_groups", "unknown key 'spase'; did you mean space?"),
+        ("match=gmac", "unknown match 'gmac'; did you mean gmacs?"),
         ("samples=0", "samples must be at least 1, got 0; write for example 5000"),
         ("samples=many", "samples must be a whole number, got 'many'; change samples"),
         ("space.base=transxnet_x", "unknown variant 'transxnet_x'; did you mean transxnet_t?"),
