@@ -7,31 +7,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from space import IllegalVariant, Space
+from space.budget import Budget
 from transxnet.arch import ArchConfig
 from transxnet.cost import Cost, estimate
 
-
-@dataclass(frozen=True)
-class Budget:
-    """What a network may cost at its own image size; None is no limit. Raises ValueError unless above 0."""
-
-    max_gmacs: float | None = None
-    """Multiply-adds by fvcore's convention, in 10^9."""
-    max_params_m: float | None = None
-    """Parameters, in 10^6."""
-
-    def __post_init__(self) -> None:
-        for name, limit in (("max_gmacs", self.max_gmacs), ("max_params_m", self.max_params_m)):
-            if limit is not None and not limit > 0:
-                raise ValueError(f"budget.{name} must be above 0, got {limit:g}; leave it out for no limit")
-
-    def refusal(self, cost: Cost) -> str | None:
-        """Which limit a cost exceeds, if any."""
-        if self.max_gmacs is not None and cost.gmacs > self.max_gmacs:
-            return "over budget.max_gmacs"
-        if self.max_params_m is not None and cost.params_m > self.max_params_m:
-            return "over budget.max_params_m"
-        return None
+__all__ = ["Budget", "Candidates", "Variant"]
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import itertools
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -12,11 +13,16 @@ import optuna
 from experiments.candidates import Candidates, Variant
 from experiments.objectives import Direction
 from space import Space
+from space.draws import NothingFeasible
 
 ENUMERABLE = 50_000
-"""Up to so many points a space is searched exhaustively when proposals repeat themselves."""
+"""Points of the largest space whose every point is trained."""
+LISTED = 1_000_000
+"""Points of the largest space whose feasible points are listed and shuffled, so that chance meets every one of them."""
+BATCH = 64
+"""Feasible points that chance draws at a time from a larger space."""
 ATTEMPTS = 1_000
-"""Random points in a row that may be refused before a suggester looks at the whole space."""
+"""Points of such a draw in a row that may be refused before chance gives up."""
 PROPOSALS = 10
 """Proposals of a model in a row that may be refused, before chance takes its place: it tends to repeat itself."""
 
@@ -60,15 +66,18 @@ class Grid:
 
 
 class Random:
-    """Points drawn uniformly."""
+    """Points drawn uniformly from the feasible ones: legal, and within the budget."""
 
     def __init__(self, candidates: Candidates, seed: int) -> None:
+        space = candidates.space
         self._candidates = candidates
-        self._rng = np.random.default_rng(seed)
+        self._is_listed = space.size <= min(LISTED, space.prices.most_enumerated)
+        self._feasible = _feasible(candidates, np.random.default_rng(seed), self._is_listed)
 
     def suggest(self) -> list[Variant]:
-        """One variant."""
-        return any_untaken(self._candidates, self._rng)
+        """One variant; none if there are none left, or too few to be met in a huge space."""
+        left = self._feasible if self._is_listed else itertools.islice(self._feasible, ATTEMPTS)
+        return list(itertools.islice(filter(None, map(self._candidates.take, left)), 1))
 
     def learn(self, labels: Mapping[str, str], values: Values) -> None:
         """Chance does not learn."""
@@ -84,7 +93,7 @@ class Model:
         self, candidates: Candidates, sampler: optuna.samplers.BaseSampler, directions: list[Direction], seed: int
     ) -> None:
         self._candidates = candidates
-        self._rng = np.random.default_rng(seed)
+        self._chance = Random(candidates, seed)
         self._distributions = distributions(candidates.space)
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         self._study = optuna.create_study(sampler=sampler, directions=directions)
@@ -99,7 +108,7 @@ class Model:
                 self._asked[_key(variant.labels)] = trial
                 return [variant]
             self._refuse(trial)
-        return any_untaken(self._candidates, self._rng)
+        return self._chance.suggest()
 
     def learn(self, labels: Mapping[str, str], values: Values) -> None:
         """Add a result to what the sampler models."""
@@ -166,19 +175,19 @@ def distributions(space: Space) -> Distributions:
     return {axis.name: optuna.distributions.CategoricalDistribution(axis.labels) for axis in space.axes}
 
 
-def any_untaken(candidates: Candidates, rng: np.random.Generator) -> list[Variant]:
-    """A variant drawn from those that are left; none if there are none, or too few to be met in a huge space."""
-    for _ in range(ATTEMPTS):
-        if variant := candidates.take(candidates.space.sample(rng)):
-            return [variant]
-    if candidates.space.size > ENUMERABLE:
-        return []
-    left = [labels for labels in candidates.space.points() if candidates.admits(labels)]
-    if not left:
-        return []
-    variant = candidates.take(left[rng.integers(len(left))])
-    assert variant is not None
-    return [variant]
+def _feasible(candidates: Candidates, rng: np.random.Generator, is_listed: bool) -> Iterator[dict[str, str]]:
+    """Feasible points in random order: each once if they are listed, else drawn without end, if there are any."""
+    space, admits = candidates.space, candidates.budget.admits
+    if is_listed:
+        points = space.enumerate(admits)
+        yield from map(points.labels, rng.permutation(len(points)).tolist())
+        return
+    while True:
+        try:
+            points = space.sample(BATCH, rng, admits).points
+        except NothingFeasible:
+            return
+        yield from map(points.labels, range(len(points)))
 
 
 def _key(labels: Mapping[str, str]) -> str:

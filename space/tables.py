@@ -1,0 +1,126 @@
+"""Cost and legality of a space's points without building any: sums over small tables of a few axes each."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from space.codes import Codes, Coding, Slot, rows_of
+from space.legality import Legality
+from space.reads import Watch
+from space.refused import refused_choices
+from space.share import Share
+from space.table import Axes, DemandTable, Table, merged, number_of_rows, summed
+from space.terms import Formula, Term, cost_terms, demands
+from transxnet.columns import Column
+from transxnet.cost_terms import Cost
+
+MOST_ROWS = 4_000_000
+"""Combinations of choices in the largest table that is worked out."""
+MERGED_ROWS = 32_768
+"""Tables are merged up to so many rows: fewer are looked up a point, and each still stays in the processor's cache."""
+CHUNK = 8_192
+"""Points that are looked up at a time, so that all that is done to them stays in the cache."""
+
+BROKEN = "broken"
+"""The column of legality: how many demands a point breaks."""
+COLUMNS = (*(field.name for field in dataclasses.fields(Cost) if field.compare), "macs", BROKEN)
+"""What is known of a point: the exact numbers of a Cost, and how many demands it breaks."""
+
+
+class TooWide(ValueError):
+    """A space in which a part of the network depends on so many choices together that no table holds them."""
+
+
+class Tables:
+    """The tables of a space: its Prices. Raises TooWide."""
+
+    most_enumerated = 10_000_000
+    most_drawn = 10_000_000
+
+    def __init__(self, coding: Coding, rules: tuple[str, ...]) -> None:
+        self.coding = coding
+        self._watch = Watch(coding)
+        with np.errstate(divide="ignore", invalid="ignore"):  # of illegal points, whose cost nobody reads
+            parts = [self._cost_table(term) for term in cost_terms()]
+            kept = [self._demand_table(*key, formula) for key, formula in demands(rules).items()]
+        self.demands = [table for table in (*refused_choices(coding), *kept) if not table.kept.all()]
+        """Those that a point may break."""
+        self._parts = parts + [Table(table.axes, {BROKEN: (~table.kept).astype(np.uint8)}) for table in self.demands]
+        self._groups = merged([part.axes for part in self._parts], coding.counts, MERGED_ROWS)
+        self._columns: dict[str, dict[Axes, Column]] = {}
+        self.legality = Legality(coding, self.demands)
+
+    @property
+    def legal_share(self) -> Share:
+        """Share of all points that is legal."""
+        return Share.exactly(self.legality.share)
+
+    def draw(self, n: int, rng: np.random.Generator) -> Codes:
+        """Points drawn uniformly, with replacement, from the legal ones."""
+        return self.legality.draw(n, rng)
+
+    def add_up(self, codes: Codes, names: Sequence[str]) -> dict[str, Column]:
+        """Columns of COLUMNS with a number for each point."""
+        tables = [self._column(name) for name in names]
+        found = {name: np.zeros(codes.shape[1], _dtype(name)) for name in names}
+        for start in range(0, codes.shape[1], CHUNK):
+            here = slice(start, start + CHUNK)
+            part = codes[:, here].astype(np.intp)
+            for axes in dict.fromkeys(axes for by_axes in tables for axes in by_axes):
+                rows = rows_of(part, axes, self.coding.counts)
+                for by_axes, column in zip(tables, found.values(), strict=True):
+                    if axes in by_axes:
+                        column[here] += by_axes[axes].take(rows, mode="clip")  # all are in range, and it is quicker
+        return found
+
+    def _column(self, name: str) -> dict[Axes, Column]:
+        """The merged tables of a column, by their axes."""
+        if name not in self._columns:
+            members = {axes: [self._parts[place] for place in places] for axes, places in self._groups.items()}
+            self._columns[name] = {
+                axes: summed(tables, name, axes, self.coding.counts)
+                for axes, tables in members.items()
+                if any(name in table.columns for table in tables)
+            }
+        return self._columns[name]
+
+    def _cost_table(self, term: Term) -> Table:
+        felt = (slot for slot in self._watch.reads(term.cost) if slot[0] is None or slot[1] in term.may_feel)
+        axes = self._axes(felt)
+        cost = term.cost(self.coding.networks(self.coding.combinations(axes)))
+        rows = number_of_rows(axes, self.coding.counts)
+        numbers = {name: getattr(cost, name) for name in COLUMNS if name != BROKEN}
+        return Table(axes, {name: _filled(value, rows, np.int64) for name, value in numbers.items() if np.any(value)})
+
+    def _demand_table(self, name: str, stage: int | None, formula: Formula) -> DemandTable:
+        axes = self._axes(self._watch.reads(formula))
+        kept = formula(self.coding.networks(self.coding.combinations(axes)))
+        return DemandTable(name, stage, axes, _filled(kept, number_of_rows(axes, self.coding.counts), np.bool_))
+
+    def _axes(self, slots: Iterable[Slot]) -> Axes:
+        """The axes that vary any of these slots."""
+        setters = self.coding.setters
+        axes = tuple(sorted({setters[slot] for slot in slots if slot in setters}))
+        rows = number_of_rows(axes, self.coding.counts)
+        if rows > MOST_ROWS:
+            names = ", ".join(self.coding.axes[axis].name for axis in axes)
+            raise TooWide(
+                f"a table of costs may have at most {MOST_ROWS:,} rows, got {rows:,} combinations of {names}; "
+                f"drop some of their choices"
+            )
+        return axes
+
+
+def _dtype(name: str) -> Any:
+    return np.uint8 if name == BROKEN else np.int64
+
+
+def _filled(value: Any, rows: int, dtype: Any) -> Column:
+    """A column of its own, from one or from a value that all rows share."""
+    column = np.empty(rows, dtype)
+    column[:] = value
+    return column
