@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 
 from analysis.labels import variant_labels
+from analysis.matched import WIDTH_FACTOR, matched_factor
 from analysis.metrics import ACCURACY, COLUMNS
 from analysis.noise import MARGIN_POINTS, SeedNoise, mean_half_width, pooled_noise
 from analysis.verdicts import verdict_columns
@@ -29,7 +30,7 @@ TRIAL_COLUMNS = (
 
 VARIANT_COLUMNS = (
     "label", "arch_id", "trained_arch_id", "is_baseline", "seeds",
-    *(metric.column for metric in COLUMNS.values()), DEVIATION, "proxy_gmacs", "proxy_params_m",
+    *(metric.column for metric in COLUMNS.values()), DEVIATION, WIDTH_FACTOR, "proxy_gmacs", "proxy_params_m",
     *(state.value.lower() for state in TrialState),
 )  # fmt: skip
 
@@ -57,8 +58,9 @@ def variant_frame(
     Only COMPLETE trials count: in `seeds`, in `val_accuracy_pct` (mean, percent) with its standard deviation
     over seeds (`_sd`) and 95 % half width from the pooled noise (`_ci95`), in `train_seconds` (mean). The
     columns `running` to `interrupted` count the trials in each state. `gmacs` and `params_m` are the
-    target's, `proxy_...` those of the network that was trained. `difference_points` to `verdict_note`
-    compare with the baseline (`analysis.verdicts`).
+    target's, `proxy_...` those of the network that was trained. `width_factor` is how many times wider matching
+    made a variant, empty where none is matched. `difference_points` to `verdict_note` compare
+    with the baseline (`analysis.verdicts`).
     Raises ValueError for trials that are not of one experiment.
     """
     _require_one_experiment(study, trials)
@@ -111,6 +113,7 @@ def _variant_row(
         "seeds": len(counted),
         **_means(architectures[first.arch_id], counted),
         DEVIATION: statistics.stdev(accuracies) if len(accuracies) > 1 else math.nan,
+        WIDTH_FACTOR: matched_factor(study, architectures[first.arch_id]),
         **_proxy_cost(architectures.get(first.trained_arch_id)),
         **{state.value.lower(): sum(trial.state is state for trial in trials) for state in TrialState},
     }

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from analysis.front import front_of
+from analysis.matched import WIDTH_FACTOR, are_matched, factor_text
 from analysis.metrics import ACCURACY, COLUMNS
 from analysis.noise import Verdict
 from analysis.panel import shown_costs
@@ -56,6 +57,7 @@ def table_heads(frame: pd.DataFrame) -> list[Head]:
     return [
         Head("#", number=True, sorted="ascending"),
         Head("variant"),
+        *([Head("width", number=True)] if are_matched(frame) else []),
         Head("accuracy (%)", number=True),
         Head("seeds", number=True),
         *(Head(COLUMNS[name].title, number=True) for name in shown_costs(frame)),
@@ -67,10 +69,10 @@ def table_heads(frame: pd.DataFrame) -> list[Head]:
 
 def table_rows(frame: pd.DataFrame, objectives: Sequence[str]) -> list[TableRow]:
     """A row a variant in the frame's order, numbered from 1; the front is that of the objectives."""
-    mask, costs = front_of(frame, objectives), shown_costs(frame)
+    mask, costs, matched = front_of(frame, objectives), shown_costs(frame), are_matched(frame)
     rows = zip(frame.to_dict("records"), mask, strict=True)
     return [
-        TableRow(row["is_baseline"], _cells(place, row, on_front, costs))
+        TableRow(row["is_baseline"], _cells(place, row, on_front, costs, matched))
         for place, (row, on_front) in enumerate(rows, start=1)
     ]
 
@@ -87,12 +89,13 @@ def costs_note(frame: pd.DataFrame) -> str:
     return f"{listed} are the target network's, training time is that of the proxy, which was trained."
 
 
-def _cells(place: int, row: Row, on_front: bool, costs: Sequence[str]) -> list[Cell]:
+def _cells(place: int, row: Row, on_front: bool, costs: Sequence[str], matched: bool) -> list[Cell]:
     chip = "baseline" if row["is_baseline"] else _CHIPS.get(row["verdict"], "")
     verdict = "baseline" if row["is_baseline"] else row["verdict"]
     return [
         _number(str(place), place),
         Cell(row["label"], row["label"], note=row["arch_id"]),
+        *([_number(factor_text(row[WIDTH_FACTOR]), row[WIDTH_FACTOR])] if matched else []),
         _number(accuracy_text(row), row[ACCURACY.column]),
         _number(str(row["seeds"]), row["seeds"]),
         *(_number(number_text(COLUMNS[n], row[COLUMNS[n].column]), row[COLUMNS[n].column]) for n in costs),

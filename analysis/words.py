@@ -10,6 +10,7 @@ import pandas as pd
 
 from analysis.frame import HALF_WIDTH, seed_noise
 from analysis.front import best, front_of
+from analysis.matched import matching_sentence
 from analysis.metrics import ACCURACY, Metric, metric
 from analysis.noise import Verdict, difference_half_width
 from db.records import StudyRecord, TrialState
@@ -69,9 +70,10 @@ def summary(study: StudyRecord, frame: pd.DataFrame) -> list[str]:
             f"No trial of this study is complete: {_states(frame)}. "
             "There is no accuracy to compare yet; run the same sweep again to go on with it."
         ]
-    caution = study.data.get("caution")
+    caution, matching = study.data.get("caution"), matching_sentence(study, frame)
     return [
         _what_ran(study, frame),
+        *([matching] if matching else []),
         _what_leads(frame),
         _what_is_settled(frame),
         noise_sentence(frame),

@@ -44,6 +44,7 @@ from experiments.sweep_config import SweepConfig
 from experiments.training import train_batches
 from space import Space
 from space.cli import run_entry_point, to_typed
+from space.match import with_match
 from transxnet.cost import LatencySettings
 
 INTERRUPTED = 130
@@ -60,7 +61,7 @@ def sweep(config: SweepConfig, console: Console) -> int:
 
     All that can be wrong is found before the record is opened, so that a mistake leaves no trace.
     """
-    space = Space.from_dict(config.space)
+    space = Space.from_dict(with_match(config.space, config.match))
     dataset = load_dataset(config.data.resolved(), config.proxy.image_size)
     train_batches(dataset, config.recipe, config.proxy, seed=0)
     candidates = Candidates(space, config.budget)

@@ -38,8 +38,10 @@ class SweepConfig:
     storage: StorageConfig
     objectives: tuple[str, ...]
     """Names of metrics that the search and the front weigh against each other."""
+    match: str | None = None
+    """A cost that all variants are given by their widths, a key of MATCHES; None: what the space says."""
     study: str | None = None
-    """Name in the record; None: the space's and the data's. The same name goes on with the same sweep."""
+    """Name in the record; None: the space's, the data's and the match's. The same name goes on with the same sweep."""
     trials: int | None = None
     """Variants to train, the baseline among them; None: all of a grid, 32 otherwise."""
     seeds: int = 2
@@ -65,8 +67,10 @@ class SweepConfig:
 
     @property
     def study_name(self) -> str:
-        """The name given, or the one made of space and data."""
-        return self.study or f"{self.space.get('name', 'space')}-{self.data.name}"
+        """The name given, or the one made of space, data and match."""
+        match = self.match or self.space.get("match")
+        suffix = f"-match-{match}" if match else ""
+        return self.study or f"{self.space.get('name', 'space')}-{self.data.name}{suffix}"
 
     @property
     def variants(self) -> int | None:

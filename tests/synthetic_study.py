@@ -16,6 +16,8 @@ from db.records import (
     TrialRecord,
     TrialState,
 )
+from space.presets import load_preset
+from transxnet.cost import estimate
 
 GROUPS = (1, 2, 3, 4, 6, 8, (2, 2, 3, 4), (2, 2, 4, 4))
 PROVENANCE = Provenance("1f3c9ab", {"torch": "2.15.0", "timm": "1.1.2"}, {"cpu": "2 cores", "gpu": None})
@@ -98,6 +100,26 @@ def with_latency(found: Results) -> Results:
         if arch_id in targets
     }
     return dataclasses.replace(found, study=study, architectures={**found.architectures, **measured})
+
+
+def with_match(match: str = "gmacs") -> Results:
+    """A study of the feed-forward networks, whose variants were matched to the baseline's cost by width."""
+    space = dataclasses.replace(load_preset("ffn"), match=match)
+    study = dataclasses.replace(STUDY, name="ffn", space=space.to_dict(), baseline_arch_id=space.base.id)
+    networks = {labels["ffn"]: space.build(labels) for labels in space.points()}
+    costs = {network.id: (network, estimate(network)) for network in networks.values()}
+    targets = {
+        arch_id: ArchitectureRecord(arch_id, network.to_dict(), cost.params, cost.macs, cost.macs_published, 10**7)
+        for arch_id, (network, cost) in costs.items()
+    }
+    trials = [
+        trial(place, s, 0.7 + 0.01 * place + 0.001 * s, study="ffn", arch_id=network.id, variant={"ffn": word})
+        for place, (word, network) in enumerate(networks.items())
+        for s in range(2)
+    ]
+    proxies = {record.trained_arch_id: architecture(record.trained_arch_id, 0, 0.05) for record in trials}
+    epochs = [epoch for record in trials for epoch in epochs_of(record)]
+    return Results(study, targets | proxies, trials, epochs, "sqlite:///runs/transxnet.db")
 
 
 def realistic(variants: int = 8, seeds: int = 2, noise: float = 0.006, seed: int = 0) -> Results:

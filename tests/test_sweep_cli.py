@@ -100,11 +100,28 @@ def test_latency_is_an_objective_measured_once_and_kept_with_its_settings(tmp_pa
     assert error.count("\n") == 1
 
 
+def test_matched_variants_are_a_study_of_their_own(tmp_path, monkeypatch, capsys, shared_ray):
+    monkeypatch.chdir(tmp_path)
+    assert exit_code_of(monkeypatch, *WORDS, "match=params", "trials=3", "seeds=1") == 0
+    assert "caution: variants are matched at the target's size" in capsys.readouterr().out
+    name = f"{STUDY}-match-params"
+    with Store.open("sqlite:///runs/transxnet.db", create=False) as store:
+        study, known = store.study(name), store.architectures(name)
+        costs = [known[trial.arch_id].params / known[study.baseline_arch_id].params for trial in store.trials(name)]
+    assert study.space["match"] == "params"
+    assert len(costs) == 3
+    assert all(abs(cost - 1) <= 0.01 for cost in costs)
+    report = (tmp_path / "runs" / name / "report" / "report.html").read_text()
+    assert "Variants are matched to the baseline" in report
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
         (["space=idconv_grops"], "did you mean idconv_groups"),
         (["trails=3"], "did you mean trials"),
+        (["match=gmac"], "unknown match 'gmac'; did you mean gmacs?"),
+        (["match=gmacs", "space=transxnet"], "must not vary it, got match=gmacs and a dimension of width"),
         (["proxy.epochs=0"], "proxy.epochs must be at least 1, got 0"),
         (["proxy.epochs=many"], "proxy.epochs"),
         (["search=grid", "space=transxnet"], "search=tpe"),
