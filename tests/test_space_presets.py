@@ -30,6 +30,7 @@ SIZES = {
     "component_ladder": 10,
     "tiny_demo": 6,
     "transxnet": 477_757_440,
+    "everything": 135 * 625 * 2 * 625 * 320 * 2 * 81 * 256 * 256 * 54 * 4 * 2 * 2 * 81 * 81 * 6 * 625 * 2,
 }
 
 
@@ -119,13 +120,22 @@ def test_the_large_space_holds_t_and_s_and_is_mostly_sound():
          "idconv_groups": "2-2-3-4", "ffn_ratio.stage1": "6", "ffn_ratio.stage2": "6"}
     )  # fmt: skip
     assert s == VARIANTS["transxnet_s"].arch
-    found = survey(space, samples=1000)
-    assert 0.4 < found.legal_share < 0.55
-    assert found.gmacs.least < estimate(space.base).gmacs < found.gmacs.greatest
+    found = space.sample(1000, np.random.default_rng(0))
+    assert 0.4 < found.legal.value < 0.55
+    assert found.points.costs.gmacs.min() < estimate(space.base).gmacs < found.points.costs.gmacs.max()
 
 
-def test_sampling_a_preset_gives_points_of_it(space):
-    rng = np.random.default_rng(0)
-    for _ in range(50):
-        point = space.sample(rng)
-        assert all(point[axis.name] in axis.labels for axis in space.axes)
+def test_everything_is_the_largest_preset_and_mostly_sound():
+    space = load_preset("everything")
+    assert space.size == max(load_preset(name).size for name in SIZES) > 10**20
+    found = space.sample(1000, np.random.default_rng(0))
+    assert 0.4 < found.legal.value < 0.5
+    assert found.points.costs.gmacs.min() < estimate(space.base).gmacs < found.points.costs.gmacs.max()
+
+
+def test_sampling_a_preset_gives_legal_points_of_it(space):
+    points = space.sample(50, np.random.default_rng(0)).points
+    for row in range(50):
+        labels = points.labels(row)
+        assert all(labels[axis.name] in axis.labels for axis in space.axes)
+        assert space.build(labels) == points.arch(row)
