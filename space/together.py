@@ -24,8 +24,8 @@ def read_together(name: str, plain: Any) -> tuple[tuple[str, Settings], ...]:
             f"choices of {name} must be a mapping of label to the fields that it sets, got {plain!r}; "
             f"write for example plain: {{ffn: plain, dpe: off}}"
         )
-    read = tuple((_read_label(name, label), _read_settings(name, label, settings))
-                 for part in parts for label, settings in part.items())  # fmt: skip
+    pairs = [pair for part in parts for pair in part.items()]
+    read = tuple((_read_label(name, label), _read_settings(name, label, settings)) for label, settings in pairs)
     if not any(settings for _, settings in read):
         raise ValueError(f"choices of {name} must set a field, got none in all of them; add for example ffn: plain")
     return read
