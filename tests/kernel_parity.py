@@ -33,15 +33,15 @@ class Outcome:
         return {"output": self.output, "gradients": self.gradients, "buffers": self.buffers}
 
 
-def step(module: nn.Module, compute: Callable[..., Tensor], *inputs: Tensor, seed: int = 0) -> Outcome:
+def step(module: nn.Module, compute: Callable[..., Tensor], *inputs: Tensor | None, seed: int = 0) -> Outcome:
     """Forward and backward from fresh leaves; the loss weighs every element differently."""
     torch.manual_seed(seed)
-    leaves = [x.detach().clone().requires_grad_() for x in inputs]
+    leaves = [None if x is None else x.detach().clone().requires_grad_() for x in inputs]
     module.zero_grad()
     output = compute(*leaves)
     weights = torch.arange(output.numel(), dtype=output.dtype).view(output.shape).sin()
     (output * weights).sum().backward()
-    named = dict(module.named_parameters()) | {f"input {i}": leaf for i, leaf in enumerate(leaves)}
+    named = dict(module.named_parameters()) | {f"input {i}": leaf for i, leaf in enumerate(leaves) if leaf is not None}
     missing = [name for name, leaf in named.items() if leaf.requires_grad and leaf.grad is None]
     assert not missing, f"without gradient: {missing}"
     return Outcome(
@@ -85,18 +85,19 @@ def randomise(module: nn.Module, seed: int = 0) -> None:
         parameter.data.copy_(noise * scale + around_one)
 
 
-def a_block(size: tuple[int, int], drop_path: float = 0.0, **settings: object) -> tuple[Block, Tensor, Tensor]:
-    """A float64 block with its input of batch 3 and its position table."""
+def a_block(size: tuple[int, int], drop_path: float = 0.0, **settings: object) -> tuple[Block, Tensor, Tensor | None]:
+    """A float64 block with its input of batch 3 and, if it has one, its position table."""
     stage = StageConfig(**{"depth": 1, "width": 16, "heads": 2, "osr_stride": 2} | settings)
     block = Block(stage, drop_path).double()
     randomise(block)
     generator = torch.Generator().manual_seed(1)
     x = torch.randn(3, stage.width, *size, generator=generator, dtype=torch.float64)
-    table = torch.randn(position_table_shape(stage, size), generator=generator, dtype=torch.float64)
-    return block, x, table
+    if not stage.has_table:
+        return block, x, None
+    return block, x, torch.randn(position_table_shape(stage, size), generator=generator, dtype=torch.float64)
 
 
-def block_step(name: str, block: Block, x: Tensor, table: Tensor) -> Outcome:
+def block_step(name: str, block: Block, x: Tensor, table: Tensor | None) -> Outcome:
     """By the implementation `name`, from an untouched copy of the block."""
     block = copy.deepcopy(block)
     return step(block, lambda x, table: implementation(name, block, x)(block, x, table), x, table)

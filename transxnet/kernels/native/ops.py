@@ -53,8 +53,18 @@ def block(module: Block, x: Tensor, position_table: Tensor | None) -> Tensor:
     settings = (_config(module), module.training, norms[0].momentum, norms[0].eps)
     buffers = [buffer for norm in norms for buffer in (norm.running_mean, norm.running_var, norm.num_batches_tracked)]
     drops = (_drop(module.drop_path, x), _drop(module.drop_path, x))
+    if position_table is None:  # the library always adds one
+        position_table = _no_table(module, x)
     out: Tensor = _Block.apply(x, position_table, settings, buffers, drops, *_parameters(module))
     return out
+
+
+def _no_table(module: Block, x: Tensor) -> Tensor:
+    """A position table [1, h, n, m] that changes nothing."""
+    reduce = module.mixer.osra.reduce
+    stride = reduce.stride if isinstance(reduce, OverlappingReduction) else 1
+    height, width = x.shape[-2:]
+    return x.new_zeros(1, module.mixer.osra.heads, height * width, -(-height // stride) * -(-width // stride))
 
 
 class _Block(torch.autograd.Function):
