@@ -69,7 +69,7 @@ def _from_list(legal: Points, n: int, rng: np.random.Generator, feasible: Feasib
     found = legal[feasible(legal.costs)]
     if not len(found):
         raise NothingFeasible(f"a sample needs a feasible point, got none in {len(legal):,} legal ones; {_REMEDY}")
-    size = legal.costs.prices.coding.size
+    size = legal.coding.size
     shares = Share.exactly(len(legal) / size), Share.exactly(len(found) / len(legal))
     return Sample(found[rng.integers(len(found), size=n)], *shares)
 

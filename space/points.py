@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from space.codes import Codes
+from space.codes import Codes, Coding
 from space.costs import MAIN, Costs
 from space.prices import Build
 from space.share import Share
@@ -30,13 +30,18 @@ class Points:
         return Points(self.costs[rows], self.build)
 
     @property
+    def coding(self) -> Coding:
+        """What the codes mean."""
+        return self.costs.prices.coding
+
+    @property
     def codes(self) -> Codes:
         """Shape (axes, points): the place, from 0, of each choice among its axis's choices."""
         return self.costs.codes
 
     def labels(self, row: int) -> dict[str, str]:
         """The choices of one point, by axis."""
-        return self.costs.prices.coding.labels(self.codes[:, row].tolist())
+        return self.coding.labels(self.codes[:, row].tolist())
 
     def arch(self, row: int) -> ArchConfig:
         """The network of one point."""
@@ -44,7 +49,7 @@ class Points:
 
     def to_columns(self) -> dict[str, Column]:
         """The labels of each axis, params and macs: ready for a pandas.DataFrame."""
-        axes = zip(self.costs.prices.coding.axes, self.codes, strict=True)
+        axes = zip(self.coding.axes, self.codes, strict=True)
         labels = {axis.name: np.array(axis.labels, object)[codes] for axis, codes in axes}
         return labels | {name: self.costs.column(name) for name in MAIN}
 

@@ -46,6 +46,9 @@ class Prices(Protocol):
     def add_up(self, codes: Codes, names: Sequence[str]) -> dict[str, Column]:
         """Columns of COLUMNS with a number for each point."""
 
+    def legal_shares(self, axis: int) -> Column:
+        """The legal share of the points with each choice on an axis, or 1 for all of them where it is not known."""
+
     def draw(self, n: int, rng: np.random.Generator) -> Codes:
         """Points drawn uniformly, with replacement, from the legal ones where `legal_share` is known, else from all."""
 
@@ -66,6 +69,10 @@ class Built:
         """Columns of COLUMNS with a number for each point."""
         prices = [self._price(tuple(point)) for point in codes.T.tolist()]
         return {name: np.array([price[name] for price in prices], np.int64) for name in names}
+
+    def legal_shares(self, axis: int) -> Column:
+        """Nothing is known of them."""
+        return np.ones(self.coding.counts[axis])
 
     def draw(self, n: int, rng: np.random.Generator) -> Codes:
         """Points drawn uniformly from all, illegal ones included."""

@@ -1,18 +1,25 @@
-"""What a space holds: how much of it is legal, and what its networks cost. Nothing is trained or built."""
+"""What a space holds: how much of it is legal and affordable, and what its networks cost. Nothing is trained."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from space.space import IllegalVariant, Labels, Space
-from transxnet.cost import Cost, estimate
+from space.budget import Budget
+from space.costs import Costs
+from space.effects import Effect, effects
+from space.points import Points
+from space.share import Share
+from space.space import Space
+from space.table import DemandTable
+from transxnet.columns import Column
 
-ENUMERATED_UP_TO = 20_000
+LISTED_UP_TO = 1_000_000
 """Points of the largest space that is looked at whole."""
+BUILT = 1_000
+"""Networks at most that are built, to see whether they differ."""
 
 
 @dataclass(frozen=True)
@@ -30,80 +37,103 @@ class Spread:
 
 
 @dataclass(frozen=True)
+class CostSurvey:
+    """What was found of one cost, over the legal points that were looked at."""
+
+    costs: Column = field(compare=False)
+    """Of each point."""
+    spread: Spread
+    effects: tuple[Effect, ...]
+    """Of each axis, the strongest first."""
+
+
+@dataclass(frozen=True)
 class Survey:
-    """What was found in the points that were looked at."""
+    """What was found in a space."""
 
     is_whole: bool
-    """Whether every point was looked at; otherwise points were drawn uniformly at random."""
-    examined: int
-    """Points that were looked at."""
-    legal: int
-    """How many of them can be built and keep the rules."""
+    """Whether every point was looked at; otherwise legal ones were drawn uniformly at random."""
+    points: Points = field(compare=False)
+    """The legal points that were looked at."""
+    legal: Share
+    """Share of all points that is legal."""
+    feasible: Share | None
+    """Share of the legal points within the budget; None without a budget, or where no legal point was found."""
+    demands: Sequence[DemandTable] = field(compare=False)
+    """What some point of the space breaks, with the exact share that does not; none where points are built instead."""
+    built: int
+    """Networks that were built to see whether they differ."""
     distinct: int
-    """How many different networks they build."""
-    params_m: Spread | None
-    """Of the legal points, in 10^6; None if there is none."""
-    gmacs: Spread | None
-    """Multiply-adds of the legal points by fvcore's convention, in 10^9, at each network's own image size."""
+    """How many different ones they are."""
+    costs: dict[str, CostSurvey]
+    """By gmacs and params_m; nothing where no legal point was found."""
     never_legal: tuple[tuple[str, str], ...]
-    """Axis and label of each choice that no legal point makes."""
+    """Axis and label of each choice that no legal point makes, as far as is known."""
 
     @property
-    def legal_share(self) -> float:
-        """Share of the examined points that is legal, 0 to 1."""
-        return self.legal / self.examined
-
-    @property
-    def legal_share_interval(self) -> tuple[float, float]:
-        """Where the whole space's legal share lies, at 95 % confidence (Wilson); one point if is_whole."""
-        if self.is_whole:
-            return self.legal_share, self.legal_share
-        return _wilson(self.legal, self.examined)
+    def covers_all(self) -> bool:
+        """Whether every legal point was built."""
+        return self.is_whole and self.built == len(self.points)
 
 
-def survey(space: Space, samples: int = 5000, seed: int = 0) -> Survey:
-    """Look at every point of a space of up to 20,000, and at `samples` random ones of a larger space.
+def survey(space: Space, samples: int = 100_000, seed: int = 0, budget: Budget | None = None) -> Survey:
+    """Look at every point of a space of up to a million, and at `samples` random ones of a larger space.
 
-    Equal seeds give equal surveys. Raises ValueError if `samples` is not above 0.
+    A space whose points must be built is looked at whole up to 5,000 points, by 1,000 at most beyond. Equal seeds give
+    equal surveys. Raises ValueError if `samples` is not above 0.
     """
     if samples < 1:
-        raise ValueError(f"samples must be at least 1, got {samples}; write for example 5000")
-    is_whole = space.size <= ENUMERATED_UP_TO
+        raise ValueError(f"samples must be at least 1, got {samples}; write for example 100000")
     rng = np.random.default_rng(seed)
-    points: Iterable[Labels] = space.points() if is_whole else (space.sample(rng) for _ in range(samples))
-    costs: list[Cost] = []
-    ids: set[str] = set()
-    made: set[tuple[str, str]] = set()
-    for labels in points:
-        try:
-            arch = space.build(labels)
-        except IllegalVariant:
-            continue
-        costs.append(estimate(arch))
-        ids.add(arch.id)
-        made.update(labels.items())
+    is_whole = space.size <= min(LISTED_UP_TO, space.prices.most_enumerated)
+    points, legal = _all(space) if is_whole else _some(space, samples, rng)
+    chosen = rng.choice(len(points), min(BUILT, len(points)), replace=False) if len(points) else ()
     return Survey(
         is_whole=is_whole,
-        examined=space.size if is_whole else samples,
-        legal=len(costs),
-        distinct=len(ids),
-        params_m=_spread([cost.params_m for cost in costs]),
-        gmacs=_spread([cost.gmacs for cost in costs]),
-        never_legal=tuple(
-            (axis.name, label) for axis in space.axes for label in axis.labels if (axis.name, label) not in made
-        ),
+        points=points,
+        legal=legal,
+        feasible=_feasible(points, budget, is_whole) if budget and budget.limits and len(points) else None,
+        demands=space.prices.demands,
+        built=len(chosen),
+        distinct=len({points.arch(int(row)).id for row in chosen}),
+        costs=_costs(points) if len(points) else {},
+        never_legal=_never_legal(space, points, is_whole),
     )
 
 
-def _spread(values: Sequence[float]) -> Spread | None:
-    if not values:
-        return None
-    return Spread(*(float(value) for value in np.quantile(values, [0, 0.05, 0.5, 0.95, 1])))
+def _all(space: Space) -> tuple[Points, Share]:
+    points = space.enumerate()
+    return points, Share.exactly(len(points) / space.size)
 
 
-def _wilson(successes: int, trials: int, z: float = 1.96) -> tuple[float, float]:
-    """Wilson's score interval for a share: sound for shares near 0 and 1, where the normal one is not."""
-    share, shrink = successes / trials, 1 + z**2 / trials
-    middle = (share + z**2 / (2 * trials)) / shrink
-    half = z / shrink * math.sqrt(share * (1 - share) / trials + z**2 / (4 * trials**2))
-    return max(0.0, middle - half), min(1.0, middle + half)
+def _some(space: Space, samples: int, rng: np.random.Generator) -> tuple[Points, Share]:
+    prices = space.prices
+    if prices.legal_share is not None:
+        return space.sample(samples, rng).points, prices.legal_share
+    drawn = Costs(prices, prices.draw(min(samples, BUILT), rng))
+    points = Points(drawn[drawn.is_legal], space.build)
+    return points, Share.measured(len(points), len(drawn))
+
+
+def _feasible(points: Points, budget: Budget, is_whole: bool) -> Share:
+    hits = int(np.count_nonzero(budget.admits(points.costs)))
+    return Share.exactly(hits / len(points)) if is_whole else Share.measured(hits, len(points))
+
+
+def _costs(points: Points) -> dict[str, CostSurvey]:
+    columns = {"gmacs": points.costs.gmacs, "params_m": points.costs.params_m}
+    return {name: CostSurvey(costs, _spread(costs), effects(points, costs)) for name, costs in columns.items()}
+
+
+def _spread(costs: Column) -> Spread:
+    return Spread(*np.quantile(costs, [0, 0.05, 0.5, 0.95, 1]).tolist())
+
+
+def _never_legal(space: Space, points: Points, is_whole: bool) -> tuple[tuple[str, str], ...]:
+    """Exact where every point was looked at or tables know; of another space nothing is said."""
+    found = []
+    for place, axis in enumerate(space.axes):
+        counted = np.bincount(points.codes[place], minlength=len(axis.labels))
+        legal = counted if is_whole else space.prices.legal_shares(place)
+        found += [(axis.name, label) for label, share in zip(axis.labels, legal, strict=True) if not share]
+    return tuple(found)

@@ -59,6 +59,10 @@ class Tables:
         """Share of all points that is legal."""
         return Share.exactly(self.legality.share)
 
+    def legal_shares(self, axis: int) -> Column:
+        """The legal share of the points with each choice on an axis."""
+        return self.legality.shares(axis)
+
     def draw(self, n: int, rng: np.random.Generator) -> Codes:
         """Points drawn uniformly, with replacement, from the legal ones."""
         return self.legality.draw(n, rng)

@@ -2,14 +2,11 @@
 
 import json
 import time
-from collections import Counter
 
-import numpy as np
 import pytest
 
 from space.dimension import Dimension
 from space.space import IllegalVariant, Ineffective, Space
-from space.survey import survey
 from transxnet.variants import VARIANTS
 
 T = VARIANTS["transxnet_t"].arch
@@ -88,16 +85,6 @@ def test_words_that_are_no_point_are_a_plain_mistake(labels, message):
     with pytest.raises(ValueError, match=message) as caught:
         make(GROUPS).build(labels)
     assert not isinstance(caught.value, IllegalVariant)
-
-
-def test_samples_are_uniform_and_repeat_with_the_seed():
-    space = make(GROUPS, STRIDES)
-    draws = [[space.sample(rng) for _ in range(4800)] for rng in (np.random.default_rng(7), np.random.default_rng(7))]
-    assert draws[0] == draws[1]
-    counts = Counter(tuple(point.items()) for point in draws[0])
-    assert len(counts) == space.size
-    # 200 expected for each of the 24 points; five standard deviations are 70.
-    assert all(130 < count < 270 for count in counts.values())
 
 
 def test_json_is_lossless():
@@ -195,41 +182,6 @@ def test_choices_that_change_nothing_are_found():
     overlap = Dimension("osr_overlap", "stage", [3, 0])
     assert make(overlap).ineffective() == (Ineffective("osr_overlap.stage4", ("3", "0")),)
     assert make(GROUPS, STRIDES, HEADS).ineffective() == ()
-
-
-def test_a_survey_of_a_small_space_is_exact():
-    found = survey(make(HEADS, Dimension("osr_overlap", "stage", [[3], [3], [3], [3, 0]])))
-    assert found.is_whole
-    # T's heads are legal and the others not; overlap is not felt in the last stage.
-    assert (found.examined, found.legal, found.distinct) == (4, 2, 1)
-    assert found.legal_share_interval == (0.5, 0.5)
-    assert found.params_m.least == found.params_m.greatest == 12.834808
-    assert found.gmacs.middle == pytest.approx(1.8455812)
-    assert found.never_legal == (("heads", "1-2-5-8"),)
-
-
-def test_a_survey_of_a_large_space_is_sampled_by_seed():
-    groups = Dimension("idconv_groups", "stage", [1, 2, 3, 4])
-    large = make(HEADS, groups, Dimension("ffn_ratio", "stage", [2, 3, 4, 6]))
-    found = survey(large, samples=400, seed=0)
-    assert large.size == 131_072
-    assert not found.is_whole
-    assert found.examined == 400
-    low, high = found.legal_share_interval
-    assert low < 0.5 < high
-    assert high - low < 0.1
-    assert found == survey(large, samples=400, seed=0)
-    assert found != survey(large, samples=400, seed=4)
-
-
-def test_a_survey_that_finds_nothing_legal_says_so():
-    # A base is always legal, so only a sample can miss the legal points: here they are few, and one is drawn.
-    strides = [[8], *([own, *range(10, 100, 2)] for own in (4, 2, 1))]
-    rare = make(Dimension("osr_stride", "stage", strides), rules=["osr_stride_never_grows"])
-    assert rare.size > 20_000
-    found = survey(rare, samples=1)
-    assert (found.legal, found.params_m, found.gmacs) == (0, None, None)
-    assert found.legal_share_interval[1] > 0.5
 
 
 def test_building_is_quick_enough_for_large_loops():
