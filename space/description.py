@@ -110,9 +110,7 @@ class Description:
             count = len(self.found.points)
             return f"{count:,} of {self.space.size:,} points, {share_text(legal)}, every point looked at"
         if legal.is_exact:
-            return (
-                f"{share_text(legal)} of the points, exactly: about {count_text(round(legal.value * self.space.size))}"
-            )
+            return f"{share_text(legal)} of the points, exactly: {_about(legal.value * self.space.size)}"
         return f"{share_text(legal)} of random points{interval_text(legal)}"
 
     def _feasibility(self, feasible: Share) -> str:
@@ -133,8 +131,7 @@ def count_text(count: int) -> str:
     """A count with separators; a huge one as a power of ten too."""
     if count < _HUGE:
         return f"{count:,}"
-    digits, _, power = f"{float(count):.1e}".partition("e+")
-    return f"{count:,} ({digits} x 10^{int(power)})"
+    return f"{count:,} ({_power_of_ten(count)})"
 
 
 def share_text(share: Share) -> str:
@@ -151,6 +148,15 @@ def pixels_text(arch: ArchConfig) -> str:
     """The image size of a network."""
     height, width = arch.image_size
     return f"{height} px" if height == width else f"{height}x{width} px"
+
+
+def _about(count: float) -> str:
+    return f"about {count:,.0f}" if count < _HUGE else f"about {_power_of_ten(count)}"
+
+
+def _power_of_ten(count: float) -> str:
+    digits, _, power = f"{float(count):.1e}".partition("e+")
+    return f"{digits} × 10^{int(power)}"
 
 
 def _percent(share: float) -> str:

@@ -26,7 +26,7 @@ class Effect:
 
 
 def effects(points: Points, costs: Column) -> tuple[Effect, ...]:
-    """The effect of each axis of several choices on a cost of these points, of which there is one at least; the strongest first."""
+    """The effect of each axis of several choices on a cost of at least one point, the strongest first."""
     axes = [pair for pair in zip(points.coding.axes, points.codes, strict=True) if len(pair[0].labels) > 1]
     found = [_effect(axis.name, axis.labels, codes, costs) for axis, codes in axes]
     return tuple(sorted(found, key=lambda effect: -effect.explained))
