@@ -41,13 +41,25 @@ def matching_sentence(study: StudyRecord, frame: pd.DataFrame) -> str:
     cost = COLUMNS[study.space["match"]]
     return (
         f"Variants are matched to the baseline's {cost.label} within {100 * TOLERANCE:g} % by width: from "
-        f"x{factors.min():.2f} to x{factors.max():.2f}{_farthest(frame, cost.column)}."
+        f"x{factors.min():.2f} to x{factors.max():.2f}{_farthest(frame, cost.column)}"
+        f"{_trained(frame, f'proxy_{cost.column}')}."
     )
 
 
-def _farthest(frame: pd.DataFrame, column: str) -> str:
-    own = frame.loc[frame["is_baseline"], column]
-    if own.empty:
+def _trained(frame: pd.DataFrame, column: str) -> str:
+    """How far the proxies, whose accuracy is compared, are from the baseline's."""
+    departures = _departures(frame, column)
+    if not departures:
         return ""
-    departures = frame[column] / own.iloc[0] - 1
-    return f"; farthest from the baseline {100 * departures[departures.abs().idxmax()]:+.1f} %"
+    return f"; the proxies that were trained are matched within {100 * max(map(abs, departures)):.1f} %"
+
+
+def _farthest(frame: pd.DataFrame, column: str) -> str:
+    departures = _departures(frame, column)
+    return f"; farthest from the baseline {100 * max(departures, key=abs):+.1f} %" if departures else ""
+
+
+def _departures(frame: pd.DataFrame, column: str) -> list[float]:
+    """What each variant costs beyond the baseline, as a share of its cost; none where that is not known."""
+    own = frame.loc[frame["is_baseline"], column].dropna().tolist()
+    return [cost / own[0] - 1 for cost in frame[column].dropna().tolist()] if own else []

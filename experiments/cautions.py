@@ -5,9 +5,9 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterable, Iterator
 
-from experiments.fidelity import Fidelity, attends, proxy_arch
+from experiments.fidelity import Fidelity, attends, matched_proxy, proxy_arch
 from space import IllegalVariant, Space
-from space.match import MATCHES
+from space.match import MATCHES, TOLERANCE
 from transxnet.arch import ArchConfig
 from transxnet.cost import estimate
 
@@ -25,25 +25,30 @@ def proxy_cautions(space: Space, fidelity: Fidelity) -> Iterator[str]:
     if space.size > LOOKED_AT:
         return
     different = {arch.id: arch for arch in _legal(space)}
-    trained = {arch.id: arch for arch in (_proxy(target, fidelity) for target in different.values())}
+    baseline = _proxy(space.base, fidelity)
+    proxies = [_proxy(target, fidelity) for target in different.values()]
+    if space.match is not None:
+        proxies = [matched_proxy(arch, baseline, space.match) for arch in proxies]
+    trained = {arch.id: arch for arch in proxies}
     if len(trained) < len(different):
         yield (
             f"the {len(different)} variants are only {len(trained)} different networks at this proxy's size: those "
             f"that are the same share one training; a larger proxy.width_scale or proxy.depth_scale tells them apart"
         )
     if space.match is not None:
-        yield _matching(space.match, _proxy(space.base, fidelity), trained.values())
+        yield from _matching(space.match, baseline, trained.values())
 
 
-def _matching(match: str, baseline: ArchConfig, trained: Iterable[ArchConfig]) -> str:
-    """How far the networks that are trained are from the cost that their targets have in common."""
+def _matching(match: str, baseline: ArchConfig, trained: Iterable[ArchConfig]) -> Iterator[str]:
+    """How far the networks that are trained are from one cost, if some are farther than their targets may be."""
     cost = MATCHES[match]
     departures = [cost.of(estimate(arch)) / cost.of(estimate(baseline)) - 1 for arch in trained]
-    return (
-        f"variants are matched at the target's size; at this proxy's, where parts weigh otherwise and widths are "
-        f"rounded to legal ones, what is trained departs from the baseline's {cost.label} by "
-        f"{100 * min(departures):+.1f} % to {100 * max(departures):+.1f} %; a proxy nearer to the target departs less"
-    )
+    if max(map(abs, departures)) > TOLERANCE:
+        yield (
+            f"the legal widths of so small a proxy cannot match all variants within {100 * TOLERANCE:g} %: what is "
+            f"trained departs from the baseline's {cost.label} by {100 * min(departures):+.1f} % to "
+            f"{100 * max(departures):+.1f} %; a larger proxy.width_scale comes nearer"
+        )
 
 
 def _legal(space: Space) -> Iterator[ArchConfig]:

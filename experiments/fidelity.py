@@ -6,6 +6,7 @@ import dataclasses
 import math
 from dataclasses import dataclass
 
+from space.match import match_cost
 from transxnet.arch import ArchConfig, StageConfig
 
 
@@ -44,13 +45,26 @@ def proxy_arch(target: ArchConfig, fidelity: Fidelity, channels: int, num_classe
     )
 
 
-def attends(arch: ArchConfig) -> bool:
-    """Whether OSRA has more than one reduced position to choose from in some stage of a network.
+def matched_proxy(proxy: ArchConfig, baseline: ArchConfig, match: str) -> ArchConfig:
+    """`proxy` at legal widths whose cost is near that of the baseline's proxy; `match` is a word of MATCHES.
 
-    With one, its softmax is 1 whatever the queries and the position table are: attention is switched off.
+    Matching the targets is not enough: at the proxy's size parts weigh otherwise, and widths were rounded.
     """
-    grids = zip(arch.stages, arch.grids(), strict=True)
-    return any(max(grid) > stage.osr_stride for stage, grid in grids)
+    return match_cost(proxy, baseline, match).arch
+
+
+def attends(arch: ArchConfig) -> bool:
+    """Whether attention has more than one position to choose from in some stage of a network.
+
+    With one, its softmax is 1 whatever the queries and the position table are: attention is switched off. A network
+    without attention has none to switch off.
+    """
+    keys = [
+        mixer.keys(stage, grid)
+        for stage, grid in zip(arch.stages, arch.grids(), strict=True)
+        if (mixer := stage.operator("global_mixer")).keys is not None
+    ]
+    return not keys or max(keys) > 1
 
 
 def _scaled(stage: StageConfig, fidelity: Fidelity) -> StageConfig:

@@ -74,7 +74,7 @@ def sweep(config: SweepConfig, console: Console) -> int:
         with only_driver(_folder(config), config.study_name), Store.open(config.storage.url) as store:
             store.add_architectures([architecture_record(space.base)])
             store.add_study(_study(config, space, dataset, latency))
-            conditions, latencies = _conditions(config, dataset, slots), _latencies(store, latency, console)
+            conditions, latencies = _conditions(config, space, dataset, slots), _latencies(store, latency, console)
             complete = _train(config, store, candidates, suggester, conditions, latencies, slots, console)
             return _conclude(config, store, candidates, complete, console)
 
@@ -150,7 +150,7 @@ def _introduce(
     console.print(f"record {config.storage.shown}, {config.seeds} seed(s) a variant", highlight=False, end=", ")
 
 
-def _conditions(config: SweepConfig, dataset: Dataset, slots: Slots) -> Conditions:
+def _conditions(config: SweepConfig, space: Space, dataset: Dataset, slots: Slots) -> Conditions:
     return Conditions(
         study=config.study_name,
         recipe=config.recipe,
@@ -160,6 +160,8 @@ def _conditions(config: SweepConfig, dataset: Dataset, slots: Slots) -> Conditio
         channels=dataset.channels,
         num_classes=dataset.num_classes,
         provenance=provenance(slots.resources()),
+        match=space.match,
+        base=space.base,
     )
 
 

@@ -33,7 +33,8 @@ def test_the_head_of_the_report_says_how_variants_were_matched(match, label):
     assert abs(farthest) <= 0.01
     told = (
         f"Variants are matched to the baseline's {label} within 1 % by width: from x1.00 to "
-        f"x{frame['width_factor'].max():.2f}; farthest from the baseline {100 * farthest:+.1f} %."
+        f"x{frame['width_factor'].max():.2f}; farthest from the baseline {100 * farthest:+.1f} %; "
+        "the proxies that were trained are matched within 0.0 %."
     )
     assert matching_sentence(found.study, frame) == told
     assert told in summary(found.study, frame)
