@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 import torch
@@ -233,3 +234,63 @@ def test_every_part_of_the_network_is_told_apart_in_its_cost() -> None:
         assert shares[part] == pytest.approx(share, abs=0.11), part
     assert shares["global_mixer"] == pytest.approx(7.0, abs=0.11)
     assert shares["stem"] + shares["downsampling"] == pytest.approx(8.9, abs=0.11)
+
+
+@pytest.fixture
+def motley(small_arch: ArchConfig) -> ArchConfig:
+    """A network of many controls at once."""
+    return small_arch.with_stages(
+        depth=[1] * 4,
+        idconv_reduction=[1] * 4,
+        local_mixer=["dyconv", "d_dwconv", "dwconv", "none"],
+        global_mixer=["sra", "pooled", "full", "osra"],
+        mixing=["parallel", "series", "parallel", "parallel"],
+        token_enhancer=["conv1x1", "none", "ste", "conv1x1"],
+        ffn=["plain", "inverted_residual", "msffn", "plain"],
+        dpe=[True, False, True, False],
+        position_table=[True, False, True, True],
+        layer_scale=[False, True, True, False],
+    )
+
+
+def ready(arch: ArchConfig, **settings: object) -> TransXNet:
+    torch.manual_seed(0)
+    network = TransXNet(arch, **settings)
+    for parameter in network.parameters():
+        nn.init.normal_(parameter, std=0.2)
+    return network.eval()
+
+
+def test_a_network_of_controls_is_exported_to_onnx_with_any_batch(motley: ArchConfig, tmp_path: Path) -> None:
+    import onnxruntime
+
+    network, batch = ready(motley, kernels="pytorch"), torch.export.Dim.DYNAMIC
+    image = torch.randn(3, 3, 32, 32)
+    program = torch.onnx.export(network, (image,), dynamo=True, dynamic_shapes=({0: batch},), verbose=False)
+    program.save(tmp_path / "net.onnx")
+    session = onnxruntime.InferenceSession(tmp_path / "net.onnx", providers=["CPUExecutionProvider"])
+    for count in (1, 5):
+        image = torch.randn(count, 3, 32, 32)
+        (logits,) = session.run(None, {session.get_inputs()[0].name: image.numpy()})
+        torch.testing.assert_close(torch.from_numpy(logits), network(image), rtol=1e-3, atol=1e-3)
+
+
+def test_a_network_of_controls_is_traced_and_recomputed(motley: ArchConfig) -> None:
+    network, image = ready(motley), torch.randn(2, 3, 32, 32)
+    traced = torch.jit.trace(network, image, check_trace=False)
+    torch.testing.assert_close(traced(image), network(image), rtol=1e-4, atol=1e-4)
+    gradients = []
+    for recompute in (False, True):
+        network.train().zero_grad()
+        network.set_grad_checkpointing(recompute)
+        network(image).square().sum().backward()
+        gradients.append([parameter.grad.clone() for parameter in network.parameters()])
+    torch.testing.assert_close(*gradients)
+
+
+def test_timm_makes_a_network_of_controls(motley: ArchConfig) -> None:
+    import timm
+
+    features = timm.create_model("transxnet_t", arch=motley, features_only=True, num_classes=5)
+    widths = [stage.width for stage in motley.stages]
+    assert [x.shape[1] for x in features(torch.randn(2, 3, 32, 32))] == widths
