@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,6 +28,11 @@ class Histogram:
         scale = np.log if self.is_log else float
         first, last = scale(self.edges[0]), scale(self.edges[-1])
         return float((scale(cost) - first) / (last - first))
+
+
+def number_of_steps(points: int, most: int) -> int:
+    """Steps that show the shape of so many points: fewer for few, so that not every point stands alone."""
+    return max(1, min(most, math.ceil(3 * math.sqrt(points))))
 
 
 def histogram(costs: Column, steps: int) -> Histogram:

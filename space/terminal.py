@@ -13,7 +13,7 @@ from rich.text import Text
 from space.blocks import bar, columns
 from space.colours import BASELINE, FEASIBLE, LIMIT, OTHER
 from space.description import COSTS, CostWords, Description
-from space.histogram import Histogram, histogram
+from space.histogram import Histogram, histogram, number_of_steps
 from space.sheets import Bar, Cell, Sheet, cost_sheet, dimension_sheet, effect_sheet, rule_sheet
 
 SIDE_BY_SIDE = 110
@@ -81,9 +81,12 @@ def _cell(cell: Cell) -> Text:
 def _histogram(told: Description, words: CostWords, width: int) -> RenderableType:
     """Bars upwards with the baseline and the budget's limit below them."""
     limit = told.budget.limits.get(words.name)
-    found = histogram(told.found.costs[words.name].costs, width)
-    heights = (found.counts / found.counts.max()).tolist()
-    within = width if limit is None else int(np.searchsorted(found.edges[1:], limit, side="right"))
+    costs = told.found.costs[words.name].costs
+    across = max(1, width // number_of_steps(len(costs), width))
+    found = histogram(costs, width // across)
+    width = len(found.counts) * across
+    heights = np.repeat(found.counts / found.counts.max(), across).tolist()
+    within = width if limit is None else across * int(np.searchsorted(found.edges[1:], limit, side="right"))
     title = Text.assemble((f"{words.label} ({words.unit})", "bold"), _scale(found))
     lines = [Text.assemble((line[:within], FEASIBLE), (line[within:], OTHER)) for line in columns(heights, _HEIGHT)]
     marks = [_mark(found, width, "▲", f"baseline {words.number(getattr(told.baseline, words.name))}",

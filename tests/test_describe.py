@@ -1,5 +1,6 @@
 """`python -m space.describe` tells what a space holds, takes a user's own file, and refuses in one line."""
 
+import io
 import os
 import re
 import subprocess
@@ -7,12 +8,20 @@ import sys
 import time
 
 import pytest
+from rich.console import Console
+
+from space.budget import Budget
+from space.description import Description
+from space.presets import load_preset
+from space.survey import survey
+from space.terminal import page
 
 
-def describe(*words, cwd=None):
+def describe(*words, cwd=None, **environment):
     return subprocess.run(
         [sys.executable, "-m", "space.describe", *words],
-        capture_output=True, text=True, cwd=cwd, env={**os.environ, "COLUMNS": "200", "NO_COLOR": "1"},
+        capture_output=True, text=True, cwd=cwd,
+        env={**os.environ, "COLUMNS": "200", "NO_COLOR": "1", **environment},
     )  # fmt: skip
 
 
@@ -50,6 +59,74 @@ def test_another_seed_draws_other_samples():
     first, other = (describe("space=transxnet", "samples=200", seed) for seed in ("seed=1", "seed=2"))
     assert "Cost of 200 legal points, drawn at random" in first.stdout
     assert first.stdout != other.stdout
+
+
+def test_rules_costs_and_what_moves_them_are_told():
+    done = describe("space=transxnet", "samples=20000", "budget.max_gmacs=1.5")
+    assert done.returncode == 0, done.stderr
+    # 4 of 5 widths fit two of the three fours of heads, 1 of 5 all of them.
+    assert re.search(r"heads_divide +73\.3%", done.stdout)
+    assert re.search(r"osr_stride_never_grows +63\.0%", done.stdout)
+    assert re.search(
+        r"3\d\.\d% of the legal points within budget\.max_gmacs=1\.5 \(95 % interval 3\d\.\d% to 3\d", done.stdout
+    )
+    assert "different networks built by 1,000 legal points, drawn at random" in done.stdout
+    assert re.search(
+        r"What moves multiply-adds.*\n.*\n.*\n width +32-64-144-288 → 64-128-320-512 +-\d\d\.\d% to \+", done.stdout
+    )
+    assert "▲ baseline 1.8456" in done.stdout
+    assert "▲ budget 1.5" in done.stdout
+    assert "█" in done.stdout
+
+
+def test_a_space_of_10_to_the_28_is_told_in_seconds():
+    start = time.perf_counter()
+    done = describe("space=everything")
+    assert time.perf_counter() - start < 20  # some 1.7 s alone; the rest is for a busy machine
+    assert re.search(r"size +[\d,]{20,} \(\d\.\d × 10\^\d\d\) points", done.stdout)
+    assert re.search(r"legal +\d\d\.\d% of the points, exactly: about \d\.\d × 10\^\d\d", done.stdout)
+
+
+@pytest.mark.parametrize("width", [60, 80, 109, 110, 120])
+@pytest.mark.parametrize("name", ["transxnet", "osr_stride", "component_ladder"])
+def test_nothing_is_wider_than_the_terminal(name, width):
+    space, budget = load_preset(name), Budget(max_params_m=9)
+    told = Description(space, survey(space, 2000, budget=budget), budget)
+    console = Console(width=width, file=io.StringIO())
+    for part in page(told, width):
+        console.print(part)
+    lines = console.file.getvalue().splitlines()
+    assert max(map(len, lines)) <= width
+    assert sum("▲ baseline" in line for line in lines) == (2 if width < 110 else 1)
+
+
+def test_a_terminal_without_block_characters_is_served():
+    done = describe("space=osr_stride", PYTHONIOENCODING="ascii")
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_page_and_a_picture_are_written(tmp_path):
+    done = describe("space=osr_stride", "budget.max_gmacs=1.85", "out=told/here", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    page, picture = tmp_path / "told/here/space.html", tmp_path / "told/here/space.png"
+    assert done.stdout.splitlines()[-2:] == ["told/here/space.html", "told/here/space.png"]
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    text = page.read_text()
+    for told in ["68 of 108 points", "<svg", "What moves parameters", "budget 1.85", "osr_stride.stage3"]:
+        assert told in text
+    # Nothing is loaded from anywhere: addresses only name formats.
+    assert not re.findall(r"""(?:src|href)=["'](?!#)""", text.replace('xlink:href="#', ""))
+    assert not re.findall(r"url\((?!#)", text)
+
+
+def test_what_users_write_is_escaped_in_the_page(tmp_path):
+    (tmp_path / "conf" / "space").mkdir(parents=True)
+    (tmp_path / "conf" / "space" / "mine.yaml").write_text(OWN.replace("name: mine", "name: <b>$x^{2$</b>"))
+    done = describe("--config-dir", "conf", "space=mine", "out=.", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    text = (tmp_path / "space.html").read_text()
+    assert "<b>" not in text
+    assert "&lt;b&gt;$x^{2$" in text
 
 
 def test_choices_that_change_nothing_and_those_never_legal_are_told():
@@ -93,6 +170,9 @@ def test_a_users_own_file_works_the_same_way(tmp_path):
     ("word", "told"),
     [
         ("space=idconv_grops", "unknown space 'idconv_grops'; did you mean idconv_groups?"),
+        ("budget.max_gmacs=0", "budget.max_gmacs must be above 0, got 0; leave it out for no limit"),
+        ("budget.max_flops=1", "unknown key 'budget.max_flops'; known are budget.max_gmacs, budget.max_params_m"),
+        ("out=/dev/null", "out must be a folder that can be written, got /dev/null (File exists); choose another"),
         ("spase=idconv_groups", "unknown key 'spase'; did you mean space?"),
         ("match=gmac", "unknown match 'gmac'; did you mean gmacs?"),
         ("samples=0", "samples must be at least 1, got 0; write for example 100000"),
