@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from transxnet.arch import ArchConfig
 from transxnet.cost.closed_form import COMPONENTS, estimate, estimate_components
+from transxnet.cost.latency_table import LatencyTable
 from transxnet.cost.measured_latency import Effort, Latency, LatencySettings
 from transxnet.cost.memory import TrainingMemory, training_memory
 from transxnet.cost_terms import OPERATORS, Cost
 
-__all__ = ["COMPONENTS", "OPERATORS", "Cost", "Effort", "Latency", "LatencySettings", "TrainingMemory", "estimate",
-           "estimate_components", "latency", "measure", "training_memory"]  # fmt: skip
+__all__ = ["COMPONENTS", "OPERATORS", "Cost", "Effort", "Latency", "LatencySettings", "LatencyTable", "TrainingMemory",
+           "estimate", "estimate_components", "latency", "measure", "training_memory"]  # fmt: skip
 
 
 def measure(arch: ArchConfig, image_size: tuple[int, int] | None = None) -> Cost:

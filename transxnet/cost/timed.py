@@ -18,6 +18,8 @@ from transxnet.kernels.choice import IMPLEMENTATIONS, check_name, implementation
 from transxnet.network import TransXNet
 
 Step = Callable[[], object]
+OWN_BLOCK = StageConfig(depth=1, width=16, heads=1, osr_stride=1)
+"""The smallest of TransXNet's own, for asking what computes such blocks."""
 
 
 def settings_here(
@@ -42,7 +44,7 @@ def settings_here(
         device_name=device_name(device),
         batch=batch,
         dtype=dtype,
-        kernels=_kernels_used(check_name(kernels), device, dtype),
+        kernels=kernels_used(check_name(kernels), OWN_BLOCK, device, dtype),
         threads=torch.get_num_threads() if threads is None else threads,
         torch=str(torch.__version__),
         image_size=image_size,  # type: ignore[arg-type]  # one number is both sides
@@ -98,12 +100,16 @@ def conditions(settings: LatencySettings) -> Iterator[None]:
 
 
 def run_ms(step: Step, settings: LatencySettings) -> float:
-    """Milliseconds of one run; on a GPU between two events on its own clock."""
+    """Milliseconds of one run; on a GPU between two events on its own clock.
+
+    On one CPU thread by that thread's clock: what other programs take of the core meanwhile does not count.
+    """
     if settings.is_on_gpu:
         return _gpu_ms(step, torch.device(settings.device))
-    started = time.perf_counter()
+    clock = time.thread_time if settings.threads == 1 else time.perf_counter
+    started = clock()
     step()
-    return (time.perf_counter() - started) * 1e3
+    return (clock() - started) * 1e3
 
 
 def device_name(device: str) -> str:
@@ -135,9 +141,8 @@ def _gpu_ms(step: Step, device: torch.device) -> float:
     return float(start.elapsed_time(stop))
 
 
-def _kernels_used(kernels: str, device: str, dtype: str) -> str:
-    """The name of what computes TransXNet's own block where `kernels` is asked for."""
-    stage = StageConfig(depth=1, width=16, heads=1, osr_stride=1)
+def kernels_used(kernels: str, stage: StageConfig, device: str, dtype: str) -> str:
+    """The name of what computes a stage's blocks where `kernels` is asked for."""
     with torch.inference_mode(), torch.random.fork_rng(devices=[]):
         block = Block(stage, 0.0).eval().to(device, getattr(torch, dtype))
         x = torch.zeros(1, stage.width, 4, 4, device=device, dtype=getattr(torch, dtype))
