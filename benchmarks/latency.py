@@ -119,12 +119,12 @@ def compare(table: LatencyTable, archs: Sequence[ArchConfig]) -> dict[str, list[
 
 def _network_table(archs: Sequence[ArchConfig], measured: Sequence[float], told: dict[str, list[float]]) -> Table:
     shown = Table(
-        "held-out network", "GMACs", "measured, ms", *(f"by {name}, ms" for name in told), "error of table, %"
+        "held-out", "GMACs", "measured, ms", *(f"{name}, ms" for name in told), "error, %"
     )
     for place in sorted(range(len(archs)), key=lambda place: measured[place]):
         ms, predicted = measured[place], told[TABLE][place]
         shown.add_row(
-            archs[place].id,
+            archs[place].id[:8],
             f"{estimate(archs[place]).gmacs:.3f}",
             f"{ms:.2f}",
             *(f"{told[name][place]:.2f}" for name in told),
