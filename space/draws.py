@@ -13,7 +13,7 @@ from space.points import Points, Sample
 from space.prices import Build, Prices
 from space.share import Share
 
-BLOCK = 8_192
+BLOCK = 16_384
 """Points at least that are listed at a time."""
 BATCH = 65_536
 """Points at most that are drawn at a time."""

@@ -69,8 +69,8 @@ def effect_sheet(told: Description, words: CostWords) -> Sheet:
     """Which choices move a cost most."""
     all_effects = told.found.costs[words.name].effects
     shown = shown_effects(all_effects)
-    rest = len(all_effects) - len(shown)
-    note = f"{rest} other choices explain {_most_of(all_effects[len(shown) :])} at most each" if rest else ""
+    rest = all_effects[len(shown) :]
+    note = f"others: {len(rest)}, none of more than {rest[0].explained:.1%} of the variance" if rest else ""
     return Sheet(
         f"What moves {words.label}",
         (Head("choice of"), Head("from, to", wraps=True), Head("from the mean", is_number=True), Head("variance")),
@@ -109,10 +109,6 @@ def _effect_row(effect: Effect) -> tuple[Cell, ...]:
         f"{effect.lowest:+.1%} to {effect.highest:+.1%}",
         Bar(effect.explained, f"{effect.explained:.1%}"),
     )
-
-
-def _most_of(effects: tuple[Effect, ...]) -> str:
-    return f"{effects[0].explained:.1%}"
 
 
 def _share_cell(share: float | None) -> str:

@@ -53,11 +53,11 @@ def spread(values: Column, axes: Axes, wider: Axes, counts: Sequence[int]) -> Co
 
 
 def summed(tables: Iterable[Table], name: str, wider: Axes, counts: Sequence[int]) -> Column:
-    """A column over `wider`: the sum of what tables over some of these axes have of it, of which one has it."""
-    columns = [spread(table.columns[name], table.axes, wider, counts) for table in tables if name in table.columns]
-    total = np.zeros([counts[axis] for axis in wider], columns[0].dtype)
-    for column in columns:
-        total += column
+    """A column over `wider`: the sum of what tables over some of these axes have of it."""
+    total = np.zeros([counts[axis] for axis in wider], np.int64)
+    for table in tables:
+        if name in table.columns:
+            total += spread(table.columns[name], table.axes, wider, counts)
     return total.ravel()
 
 

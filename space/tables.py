@@ -22,7 +22,7 @@ MOST_ROWS = 4_000_000
 """Combinations of choices in the largest table that is worked out."""
 MERGED_ROWS = 32_768
 """Tables are merged up to so many rows: fewer are looked up a point, and each still stays in the processor's cache."""
-CHUNK = 8_192
+CHUNK = 16_384
 """Points that are looked up at a time, so that all that is done to them stays in the cache."""
 
 BROKEN = "broken"
@@ -51,7 +51,7 @@ class Tables:
         """Those that a point may break."""
         self._parts = parts + [Table(table.axes, {BROKEN: (~table.kept).astype(np.uint8)}) for table in self.demands]
         self._groups = merged([part.axes for part in self._parts], coding.counts, MERGED_ROWS)
-        self._columns: dict[str, dict[Axes, Column]] = {}
+        self._columns: dict[tuple[str, ...], dict[Axes, Column]] = {}
         self.legality = Legality(coding, self.demands)
 
     @property
@@ -69,28 +69,27 @@ class Tables:
 
     def add_up(self, codes: Codes, names: Sequence[str]) -> dict[str, Column]:
         """Columns of COLUMNS with a number for each point."""
-        tables = [self._column(name) for name in names]
-        found = {name: np.zeros(codes.shape[1], _dtype(name)) for name in names}
-        for start in range(0, codes.shape[1], CHUNK):
-            here = slice(start, start + CHUNK)
-            part = codes[:, here].astype(np.intp)
-            for axes in dict.fromkeys(axes for by_axes in tables for axes in by_axes):
-                rows = rows_of(part, axes, self.coding.counts)
-                for by_axes, column in zip(tables, found.values(), strict=True):
-                    if axes in by_axes:
-                        column[here] += by_axes[axes].take(rows, mode="clip")  # all are in range, and it is quicker
-        return found
+        tables = self._merged(tuple(names))
+        found = np.zeros((codes.shape[1], len(names)), _dtype(names))
+        for start in range(0, len(found), CHUNK):
+            part, total = codes[:, start : start + CHUNK].astype(np.int32), found[start : start + CHUNK]
+            for axes, table in tables.items():
+                # A row at a time, all columns at once; no row is out of range, so that clipping is only the quickest.
+                total += table.take(rows_of(part, axes, self.coding.counts), axis=0, mode="clip")
+        return {name: np.ascontiguousarray(column) for name, column in zip(names, found.T, strict=True)}
 
-    def _column(self, name: str) -> dict[Axes, Column]:
-        """The merged tables of a column, by their axes."""
-        if name not in self._columns:
-            members = {axes: [self._parts[place] for place in places] for axes, places in self._groups.items()}
-            self._columns[name] = {
-                axes: summed(tables, name, axes, self.coding.counts)
-                for axes, tables in members.items()
-                if any(name in table.columns for table in tables)
+    def _merged(self, names: tuple[str, ...]) -> dict[Axes, Column]:
+        """Tables of some columns, by their axes: shape (rows, columns)."""
+        if names not in self._columns:
+            self._columns[names] = {
+                axes: table for axes, places in self._groups.items() if (table := self._sum(axes, places, names)).any()
             }
-        return self._columns[name]
+        return self._columns[names]
+
+    def _sum(self, axes: Axes, places: Sequence[int], names: Sequence[str]) -> Column:
+        counts, members = self.coding.counts, [self._parts[place] for place in places]
+        columns = [summed(members, name, axes, counts) for name in names]
+        return np.stack(columns, axis=1).astype(_dtype(names))
 
     def _cost_table(self, term: Term) -> Table:
         felt = (slot for slot in self._watch.reads(term.cost) if slot[0] is None or slot[1] in term.may_feel)
@@ -119,8 +118,8 @@ class Tables:
         return axes
 
 
-def _dtype(name: str) -> Any:
-    return np.uint8 if name == BROKEN else np.int64
+def _dtype(names: Sequence[str]) -> Any:
+    return np.uint8 if list(names) == [BROKEN] else np.int64
 
 
 def _filled(value: Any, rows: int, dtype: Any) -> Column:

@@ -1,1 +1,1 @@
-"""The report page's template, style and script."""
+"""The description page's template and style."""
