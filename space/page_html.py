@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from space.description import COSTS, Description
 from space.figure import picture_svg
-from space.sheets import Sheet, cost_sheet, dimension_sheet, effect_sheet, rule_sheet
+from space.sheets import Sheet, cost_sheet, dimension_sheet, effect_sheet, rule_sheet, variant_sheet
 
 
 def description_html(told: Description) -> str:
@@ -30,8 +30,8 @@ def description_html(told: Description) -> str:
 
 def _sheets(told: Description) -> list[Sheet]:
     costs = [cost_sheet(told), *(effect_sheet(told, words) for words in COSTS)] if told.found.costs else []
-    rules = rule_sheet(told)
-    return [*costs, *([rules] if rules else []), dimension_sheet(told)]
+    sheets = [variant_sheet(told), *costs, rule_sheet(told), dimension_sheet(told)]
+    return [sheet for sheet in sheets if sheet is not None]
 
 
 def _part(name: str) -> str:

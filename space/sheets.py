@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -10,13 +10,22 @@ from space.axis import Axis
 from space.description import COSTS, CostWords, Description, share_text
 from space.dimension import Dimension, Vary
 from space.effects import Effect
+from space.match import width_factor
 from space.one_field import STAGE_NAMES
 from space.share import Share
+from transxnet.arch import ArchConfig
+from transxnet.cost import estimate, training_memory
 
 MOST_EFFECTS = 10
 """Choices at most whose effect is told."""
 LEAST_EFFECT = 0.005
 """Share of the variance below which the effect of a choice is not told."""
+
+
+MOST_VARIANTS = 32
+"""Variants at most that are listed one by one."""
+BATCH = 128
+"""Images a training step, for which memory is told."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +74,22 @@ def cost_sheet(told: Description) -> Sheet:
     )
 
 
+def variant_sheet(told: Description) -> Sheet | None:
+    """Every variant with its costs and how far they are from the baseline's; None where there are many."""
+    points, space = told.found.points, told.space
+    if not told.found.is_whole or len(points) > MOST_VARIANTS:
+        return None
+    heads = [Head("variant", wraps=True)]
+    heads += [Head(text, is_number=True) for text in ("GMACs", "to base", "params (M)", "to base", "GiB")]
+    if space.match is not None:
+        heads.append(Head("width", is_number=True))
+    if told.budget.limits:
+        heads.append(Head("budget"))
+    rows = tuple(tuple(_variant_row(told, points.labels(row), points.arch(row))) for row in range(len(points)))
+    note = f"GiB: about what training {BATCH} images at once takes, in float32 with AdamW"
+    return Sheet(f"Variants, for an image of {told.image}", tuple(heads), rows, note)
+
+
 def effect_sheet(told: Description, words: CostWords) -> Sheet:
     """Which choices move a cost most."""
     all_effects = told.found.costs[words.name].effects
@@ -100,6 +125,22 @@ def dimension_sheet(told: Description) -> Sheet:
     heads = (Head("choice of"), Head("varies"), Head("baseline"), Head("choices", wraps=True))
     rows = tuple(row for dimension in told.space.dimensions for row in _dimension_rows(told, dimension))
     return Sheet("Dimensions", heads, rows)
+
+
+def _variant_row(told: Description, labels: Mapping[str, str], arch: ArchConfig) -> Iterator[str]:
+    base, cost = told.baseline, estimate(arch)
+    own = told.space.baseline
+    others = [(axis, label) for axis, label in labels.items() if len(labels) == 1 or label != own[axis]]
+    yield ", ".join(label if len(labels) == 1 else f"{axis}={label}" for axis, label in others) or "baseline"
+    for words in COSTS:
+        value = getattr(cost, words.name)
+        yield words.number(value)
+        yield "baseline" if arch == told.space.base else f"{value / getattr(base, words.name) - 1:+.1%}"
+    yield f"{training_memory(arch, BATCH).total_gib:.1f}"
+    if told.space.match is not None:
+        yield f"x{width_factor(arch, told.space.base):.3f}"
+    if told.budget.limits:
+        yield "over" if told.budget.refusal(cost) else "within"
 
 
 def _effect_row(effect: Effect) -> tuple[Cell, ...]:

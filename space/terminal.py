@@ -14,7 +14,7 @@ from space.blocks import bar, columns
 from space.colours import BASELINE, FEASIBLE, LIMIT, OTHER
 from space.description import COSTS, CostWords, Description
 from space.histogram import Histogram, histogram, number_of_steps
-from space.sheets import Bar, Cell, Sheet, cost_sheet, dimension_sheet, effect_sheet, rule_sheet
+from space.sheets import Bar, Cell, Sheet, cost_sheet, dimension_sheet, effect_sheet, rule_sheet, variant_sheet
 
 SIDE_BY_SIDE = 110
 """Characters from which on the two costs stand side by side."""
@@ -48,6 +48,9 @@ def _costs(told: Description, width: int) -> Iterator[RenderableType]:
     if not told.found.costs:
         yield Text("no legal network was found, so there is no cost to tell")
         return
+    if variants := variant_sheet(told):
+        yield _table(variants)
+        return
     yield _table(cost_sheet(told))
     if width < SIDE_BY_SIDE:
         yield from (_histogram(told, words, width) for words in COSTS)
@@ -65,7 +68,11 @@ def _table(sheet: Sheet) -> RenderableType:
     )  # fmt: skip
     for head in sheet.heads:
         table.add_column(
-            head.text, no_wrap=not head.wraps, overflow="fold", justify="right" if head.is_number else "left"
+            head.text,
+            no_wrap=not head.wraps,
+            overflow="fold",
+            min_width=14 if head.wraps else None,
+            justify="right" if head.is_number else "left",
         )
     for row in sheet.rows:
         table.add_row(*map(_cell, row))

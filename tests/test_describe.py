@@ -97,7 +97,18 @@ def test_nothing_is_wider_than_the_terminal(name, width):
         console.print(part)
     lines = console.file.getvalue().splitlines()
     assert max(map(len, lines)) <= width
-    assert sum("▲ baseline" in line for line in lines) == (2 if width < 110 else 1)
+    marks = 0 if name == "component_ladder" else 2 if width < 110 else 1
+    assert sum("▲ baseline" in line for line in lines) == marks
+
+
+def test_few_variants_are_listed_with_their_costs_and_against_the_budget():
+    done = describe("space=local_mixer", "budget.max_params_m=13")
+    assert done.returncode == 0, done.stderr
+    # Parameters and multiply-adds of T with each local mixer, and about what training it takes.
+    assert re.search(r"^ idconv +1\.8456 +baseline +12\.835 +baseline +\d+\.\d +within *$", done.stdout, re.M)
+    assert re.search(r"^ d_dwconv +1\.8387 +-0\.4% +15\.931 +\+24\.1% +\d+\.\d +over *$", done.stdout, re.M)
+    many = describe("space=osr_stride")
+    assert "to base" not in many.stdout
 
 
 def test_a_terminal_without_block_characters_is_served():
@@ -142,7 +153,9 @@ def test_a_matched_space_tells_what_its_variants_have_in_common():
     done = describe("space=ffn", "match=gmacs")
     assert done.returncode == 0, done.stderr
     assert "all have the base's multiply-adds within 1%, by their widths" in done.stdout
-    assert re.search(r"multiply-adds \(G\) +1\.8\d+ .* 1\.8456", done.stdout)
+    assert re.search(r"msffn +1\.8456 +baseline +12\.835 +baseline +[\d.]+ +x1\.000", done.stdout)
+    (factor,) = re.findall(r"plain +1\.8\d+ +[+-]0\.\d% .* x(\S+)", done.stdout)
+    assert 1.02 < float(factor) < 1.05
 
 
 OWN = """
