@@ -9,7 +9,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, PercentFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, PercentFormatter
 
 from space.colours import BASELINE, FEASIBLE, LIMIT, OTHER
 from space.description import COSTS, CostWords, Description
@@ -68,6 +68,7 @@ def _draw_histogram(axis: Axes, told: Description, words: CostWords) -> None:
     axis.set_ylim(0, 1.28 * found.counts.max())
     axis.set_xlabel(f"{words.label} ({words.unit})")
     axis.set_ylabel("legal points")
+    axis.yaxis.set_major_locator(MaxNLocator(integer=True))
     axis.yaxis.set_major_formatter(FuncFormatter(lambda count, _: f"{count:,.0f}"))
     _plain(axis)
     cost = getattr(told.baseline, words.name)
@@ -79,7 +80,8 @@ def _draw_histogram(axis: Axes, told: Description, words: CostWords) -> None:
 
 def _fill_up_to(axis: Axes, found: Histogram, limit: float) -> None:
     """What is within the budget, over what is not."""
-    edges = np.append(found.edges[found.edges < limit], min(limit, found.edges[-1]))
+    begun = found.edges[:-1][found.edges[:-1] < limit]
+    edges = np.append(begun, min(limit, found.edges[-1]))
     if len(edges) > 1:
         axis.stairs(found.counts[: len(edges) - 1], edges, fill=True, color=FEASIBLE)
 

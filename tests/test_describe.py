@@ -211,8 +211,8 @@ def test_help_shows_every_option():
 
 def test_the_house_imports_without_the_heavy_ones():
     code = (
-        "import space, space.space, space.presets, space.survey, sys;"
-        "print(*[m for m in ('torch', 'ray', 'timm', 'hydra', 'omegaconf', 'optuna', 'pandas') if m in sys.modules])"
+        "import space, space.space, space.presets, space.survey, space.terminal, sys;"
+        "print(*[m for m in ('torch', 'ray', 'timm', 'hydra', 'optuna', 'pandas', 'matplotlib') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""

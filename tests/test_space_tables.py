@@ -13,9 +13,12 @@ from space.dimension import Dimension
 from space.draws import NothingFeasible
 from space.presets import load_preset, preset_names
 from space.prices import Built
+from space.reads import Watch
+from space.rules import RULES
 from space.space import IllegalVariant, Space
 from space.tables import COLUMNS, Tables
 from transxnet.cost import estimate
+from transxnet.cost.closed_form import table_cost
 from transxnet.variants import VARIANTS
 
 T = VARIANTS["transxnet_t"].arch
@@ -95,6 +98,20 @@ def test_legal_points_of_a_wild_space_are_legal_and_their_costs_exact():
     space = wild()
     drawn = Tables(Coding(space.base, space.axes), space.rules).draw(300, np.random.default_rng(2))
     assert disagreements(space, drawn) == 300
+
+
+def test_a_formula_depends_on_what_it_reads():
+    watch = Watch(Coding(load_preset("everything").base, load_preset("everything").axes))
+
+    def reads(formula):
+        return watch.reads(formula) - {(None, "image_size"), (None, "stem_stride")}
+
+    table = {(2, name) for name in ("heads", "osr_stride", "global_mixer", "position_table")}
+    assert reads(lambda arch: table_cost(arch.stages[2], arch.grids()[2])) == table
+    assert reads(lambda arch: arch.stages[1].ffn_tap_sum) == {(1, "ffn_kernels")}
+    assert reads(lambda arch: arch.stages[0].ste_width) == {(0, "width"), (0, "ste_floor"), (0, "ste_reduction")}
+    assert reads(RULES["widths_never_shrink"].holds) == {(stage, "width") for stage in range(4)}
+    assert watch.reads(lambda arch: arch.grids()) == {(None, "image_size"), (None, "stem_stride")}
 
 
 def test_the_legal_share_is_exact():

@@ -1,11 +1,13 @@
 """Every way to search: legal, affordable and different networks, to the last one; one seed, one sequence."""
 
 import re
+from collections import Counter
 
 import pytest
 
 from experiments.candidates import Budget, Candidates
 from experiments.suggest import SUGGESTERS, SearchConfig, make_suggester
+from space import Space
 from space.presets import load_preset
 
 DIRECTIONS = ["maximize", "minimize"]
@@ -65,6 +67,36 @@ def test_proposals_in_a_huge_space_are_legal_and_different(name):
         assert space.build(variant.labels) == variant.arch
         assert variant.cost.gmacs <= 10
         assert variant.cost.params_m <= 40
+
+
+def test_chance_proposes_only_what_is_feasible():
+    candidates = Candidates(load_preset("transxnet"), Budget(max_gmacs=0.7, max_params_m=8))
+    suggester = make_suggester(SearchConfig("random"), candidates, DIRECTIONS, 0)
+    for _ in range(100):
+        (variant,) = suggester.suggest()
+        assert candidates.budget.refusal(variant.cost) is None
+    assert not candidates.refused
+
+
+@pytest.mark.parametrize("match", [None, "gmacs"])
+def test_chance_ends_where_nothing_is_feasible(match):
+    space = load_preset("transxnet")
+    if match:
+        space = Space.from_dict({**load_preset("ffn").to_dict(), "match": match})
+    candidates = Candidates(space, Budget(max_gmacs=1e-6))
+    suggester = make_suggester(SearchConfig("random"), candidates, DIRECTIONS, 0)
+    assert suggester.suggest() == suggester.suggest() == []
+
+
+def test_chance_is_uniform_over_the_feasible_points():
+    space = load_preset("osr_stride")
+    firsts = Counter()
+    for seed in range(1360):
+        (variant,) = make_suggester(SearchConfig("random"), Candidates(space, Budget()), DIRECTIONS, seed).suggest()
+        firsts[variant.id] += 1
+    assert len(firsts) == 68
+    # Chi squared of 67 degrees of freedom: mean 67, standard deviation 11.6.
+    assert sum((count - 20) ** 2 / 20 for count in firsts.values()) < 67 + 5 * 11.6
 
 
 @pytest.mark.parametrize("name", SUGGESTERS)
