@@ -118,9 +118,7 @@ def compare(table: LatencyTable, archs: Sequence[ArchConfig]) -> dict[str, list[
 
 
 def _network_table(archs: Sequence[ArchConfig], measured: Sequence[float], told: dict[str, list[float]]) -> Table:
-    shown = Table(
-        "held-out", "GMACs", "measured, ms", *(f"{name}, ms" for name in told), "error, %"
-    )
+    shown = Table("held-out", "GMACs", "measured, ms", *(f"{name}, ms" for name in told), "error, %")
     for place in sorted(range(len(archs)), key=lambda place: measured[place]):
         ms, predicted = measured[place], told[TABLE][place]
         shown.add_row(

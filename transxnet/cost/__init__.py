@@ -37,9 +37,9 @@ def latency(
 ) -> Latency:
     """Build the network and time its inference on `device`: cpu, cuda or cuda:INDEX; batches lie channels_last.
 
-    `threads` are torch's on the CPU (those of now by default), `image_size` is what the network is made for (its own
-    by default). Weights are random. torch's threads and random state stay. Raises ValueError for a wrong value, and
-    for a device that is not there.
+    `threads` are torch's on the CPU (those of now by default): one is timed by its own clock, more by the wall's.
+    `image_size` is what the network is made for (its own by default). Weights are random. torch's threads and random
+    state stay. Raises ValueError for a wrong value, and for a device that is not there.
     """
     from transxnet.cost.timed import measure_latency, settings_here
 

@@ -18,18 +18,19 @@ from transxnet.operators import PARTS, PLACES
 from transxnet.operators.operator import IDENTITY
 
 Grid = tuple[int, int]
-ComputedBy = Callable[[StageConfig], str]
-"""Name of the kernels that compute a stage's blocks."""
+IsWhole = Callable[[StageConfig], bool]
+"""Whether a stage's blocks are made of the paper's parts, whatever their sizes: others have other, slower kernels."""
 
 
 @dataclass(frozen=True)
 class BlockPart:
-    """A whole block, to be measured by the kernels that compute such blocks at its position."""
+    """A block, to be measured by the kernels that compute the blocks of its position."""
 
     stage: StageConfig
     """Of depth 1."""
     grid: Grid
-    kernels: str
+    is_whole: bool
+    """Whether those are blocks of the paper's parts; this one may be made of them and stand for others."""
 
 
 @dataclass(frozen=True)
@@ -66,9 +67,9 @@ class Place:
         return dataclasses.replace(reference, stage=dataclasses.replace(reference.stage, **own))
 
 
-def places(arch: ArchConfig, computed_by: ComputedBy) -> list[Place]:
+def places(arch: ArchConfig, is_whole: IsWhole) -> list[Place]:
     """The four stages' blocks."""
-    return [_place(stage, grid, computed_by(stage)) for stage, grid in zip(arch.stages, arch.grids(), strict=True)]
+    return [_place(stage, grid, is_whole(stage)) for stage, grid in zip(arch.stages, arch.grids(), strict=True)]
 
 
 def edges(arch: ArchConfig) -> Iterator[EdgePart]:
@@ -86,10 +87,18 @@ def edges(arch: ArchConfig) -> Iterator[EdgePart]:
     yield EdgePart(f"head of {arch.num_classes} classes on {_shape(last)}", arch, "head", last)
 
 
-def composition(stage: StageConfig) -> str:
-    """The words and switches of a stage, which decide what kernels compute its blocks."""
-    values = {entry.name: getattr(stage, entry.name) for entry in dataclasses.fields(stage)}
-    return _words({name: value for name, value in values.items() if isinstance(value, str | bool)})
+OWN_BLOCK = StageConfig(depth=1, width=16, heads=1, osr_stride=1)
+"""The smallest of TransXNet's own."""
+
+
+def words(stage: StageConfig) -> dict[str, StageConfig]:
+    """A stage's words and switches, each with TransXNet's own block that has it.
+
+    A block is made of the paper's parts if it is with each one of its words.
+    """
+    values: dict[str, Any] = {entry.name: getattr(stage, entry.name) for entry in dataclasses.fields(stage)}
+    chosen: dict[str, Any] = {name: value for name, value in values.items() if isinstance(value, str | bool)}
+    return {_words({name: value}): dataclasses.replace(OWN_BLOCK, **{name: value}) for name, value in chosen.items()}
 
 
 _SHARED = tuple(
@@ -98,13 +107,13 @@ _SHARED = tuple(
 """Fields that several parts feel: exchanging one part of a reference must not exchange them."""
 
 
-def _place(stage: StageConfig, grid: Grid, kernels: str) -> Place:
+def _place(stage: StageConfig, grid: Grid, is_whole: bool) -> Place:
     # A mixer's name is its own, but whether it is there decides how many channels the other has.
     shared = {name: getattr(stage, name) for name in _SHARED if name not in PARTS}
     there = {name: getattr(stage, name) != IDENTITY for name in _SHARED if name in PARTS}
-    position = _words({"width": stage.width, **shared, **there, "kernels": kernels})
+    position = _words({"width": stage.width, **shared, **there, "of the paper's parts": is_whole})
     choices = {part: _words({name: getattr(stage, name) for name in _felt(part, stage)}) for part in PARTS}
-    block = BlockPart(dataclasses.replace(stage, depth=1), grid, kernels)
+    block = BlockPart(dataclasses.replace(stage, depth=1), grid, is_whole)
     return Place(f"{grid[0]}x{grid[1]} map, {position}", choices, block, stage.depth)
 
 

@@ -7,7 +7,16 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from transxnet.arch import ArchConfig, StageConfig
-from transxnet.cost.latency_parts import BlockPart, ComputedBy, EdgePart, Part, Place, composition, edges, places
+from transxnet.cost.latency_parts import (
+    BlockPart,
+    EdgePart,
+    IsWhole,
+    Part,
+    Place,
+    edges,
+    places,
+    words,
+)
 
 Progress = Callable[[int, int], None]
 """Gets how many parts and networks are measured, and of how many."""
@@ -18,8 +27,8 @@ TOGETHER = 32
 class Bench(Protocol):
     """What measures; `transxnet.cost.timed_parts.TorchBench` does so by the clock."""
 
-    def computed_by(self, stage: StageConfig) -> str:
-        """The kernels that compute a stage's blocks."""
+    def is_whole(self, stage: StageConfig) -> bool:
+        """Whether a stage's blocks are made of the paper's parts."""
         ...
 
     def times_ms(self, parts: Sequence[Part]) -> list[float]:
@@ -31,9 +40,9 @@ class Bench(Protocol):
 class Plan:
     """Grows by networks; the first block seen at a position is its reference."""
 
-    computed_by: ComputedBy
-    kernels: dict[str, str] = field(default_factory=dict)
-    """Words and switches of a stage -> what computes its blocks."""
+    ask: IsWhole
+    whole: dict[str, bool] = field(default_factory=dict)
+    """By word or switch of a stage: whether a block with it is made of the paper's parts."""
     edges: dict[str, EdgePart] = field(default_factory=dict)
     references: dict[str, BlockPart] = field(default_factory=dict)
     """By position."""
@@ -56,14 +65,14 @@ class Plan:
         """Plan the parts of these networks that are not planned yet."""
         for arch in archs:
             self.edges.update({edge.name: edge for edge in edges(arch)})
-            for place in places(arch, self._kernels_of):
+            for place in places(arch, self._is_whole):
                 self._add(place)
 
-    def _kernels_of(self, stage: StageConfig) -> str:
-        words = composition(stage)
-        if words not in self.kernels:
-            self.kernels[words] = self.computed_by(stage)
-        return self.kernels[words]
+    def _is_whole(self, stage: StageConfig) -> bool:
+        for word, block in words(stage).items():
+            if word not in self.whole:
+                self.whole[word] = self.ask(block)
+        return all(self.whole[word] for word in words(stage))
 
     def _add(self, place: Place) -> None:
         reference = self.references.setdefault(place.position, place.block)

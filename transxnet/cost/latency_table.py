@@ -8,15 +8,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from transxnet.arch import ArchConfig
+from transxnet.arch import ArchConfig, StageConfig
 from transxnet.cost.calibration import Calibration, CalibrationPoint
 from transxnet.cost.closed_form import estimate
-from transxnet.cost.latency_parts import Place, composition, edges, places
+from transxnet.cost.latency_parts import Place, edges, places, words
 from transxnet.cost.latency_plan import Bench, Plan, Progress, Stopwatch
 from transxnet.cost.measured_latency import LatencySettings, check_count, checked_keys
 from transxnet.operators import PARTS
 
-_ANCHOR, _WHOLE = "anchor", "whole network"
+_ANCHOR, _NETWORK = "anchor", "network"
 Value = TypeVar("Value")
 Times = dict[tuple[str, str], float]
 """What one pass found: by kind or position, and by name or choice."""
@@ -27,8 +27,8 @@ class LatencyTable:
     """Milliseconds of the parts of a space's networks."""
 
     settings: LatencySettings
-    kernels: Mapping[str, str]
-    """Words and switches of a stage -> what computes its blocks."""
+    whole: Mapping[str, bool]
+    """By word or switch of a stage: whether a block with it is made of the paper's parts, as fast kernels ask for."""
     edges: Mapping[str, float]
     """Stems, downsamplings and heads."""
     blocks: Mapping[str, float]
@@ -60,13 +60,13 @@ class LatencyTable:
         if not networks:
             raise ValueError("a table needs networks whose parts it measures, got none; pass those of a space")
         bench = bench or _torch_bench(settings)
-        plan = Plan(bench.computed_by)
+        plan = Plan(bench.is_whole)
         plan.add(networks)
-        whole = _evenly(sorted(networks, key=lambda arch: estimate(arch).macs), min(calibrations, len(networks)))
-        watch = Stopwatch(bench, passes * (plan.size + len(whole)), progress)
-        found = _medians([_measured(plan, whole, watch) for _ in range(passes)])
+        chosen = _evenly(sorted(networks, key=lambda arch: estimate(arch).macs), min(calibrations, len(networks)))
+        watch = Stopwatch(bench, passes * (plan.size + len(chosen)), progress)
+        found = _medians([_measured(plan, chosen, watch) for _ in range(passes)])
         table = _uncalibrated(plan, settings, found)
-        points = [CalibrationPoint(arch, table.sum_ms(arch), found[_WHOLE, arch.id]) for arch in whole]
+        points = [CalibrationPoint(arch, table.sum_ms(arch), found[_NETWORK, arch.id]) for arch in chosen]
         return dataclasses.replace(table, calibration=Calibration.of(points))
 
     def predict(self, arch: ArchConfig) -> float:
@@ -76,8 +76,7 @@ class LatencyTable:
     def sum_ms(self, arch: ArchConfig) -> float:
         """Milliseconds of its parts, each measured alone; raises ValueError as `predict` does."""
         around = [_entry(self.edges, edge.name, "a network") for edge in edges(arch)]
-        found = places(arch, lambda stage: _entry(self.kernels, composition(stage), "a stage"))
-        return sum(around) + sum(place.depth * self._block_ms(place) for place in found)
+        return sum(around) + sum(place.depth * self._block_ms(place) for place in places(arch, self._is_whole))
 
     @property
     def size(self) -> int:
@@ -89,7 +88,7 @@ class LatencyTable:
         """Plain lists and numbers, ready for JSON; `from_dict` is the inverse."""
         return {
             "settings": self.settings.to_dict(),
-            "kernels": dict(self.kernels),
+            "whole": dict(self.whole),
             "edges": dict(self.edges),
             "blocks": dict(self.blocks),
             "changes": {position: dict(changes) for position, changes in self.changes.items()},
@@ -103,20 +102,24 @@ class LatencyTable:
         settings = LatencySettings.from_dict(values.pop("settings"))
         return cls(settings, calibration=Calibration.from_dict(values.pop("calibration")), **values)
 
+    def _is_whole(self, stage: StageConfig) -> bool:
+        found = [_entry(self.whole, word, "a stage") for word in words(stage)]  # all, to name one that is missing
+        return all(found)
+
     def _block_ms(self, place: Place) -> float:
         reference = _entry(self.blocks, place.position, "a block")
         changes = self.changes[place.position]
         return reference + sum(_entry(changes, choice, place.position) for choice in place.choices.values())
 
 
-def _measured(plan: Plan, whole: Sequence[ArchConfig], watch: Stopwatch) -> Times:
+def _measured(plan: Plan, networks: Sequence[ArchConfig], watch: Stopwatch) -> Times:
     """One pass: milliseconds of anchors and networks; for exchanged parts, how many times the reference's."""
     anchors = list(plan.anchors.values())
     found = {(_ANCHOR, name): ms for name, ms in zip(plan.anchors, watch.compare(anchors, anchors[0]), strict=True)}
     for position, exchanged in plan.exchanged.items():
         ratios = watch.compare(list(exchanged.values()), plan.references[position], 1.0)
         found |= {(position, choice): ratio for choice, ratio in zip(exchanged, ratios, strict=True)}
-    return found | {(_WHOLE, arch.id): ms for arch, ms in zip(whole, watch.take(whole), strict=True)}
+    return found | {(_NETWORK, arch.id): ms for arch, ms in zip(networks, watch.take(networks), strict=True)}
 
 
 def _medians(passes: Sequence[Times]) -> Times:
@@ -131,7 +134,7 @@ def _uncalibrated(plan: Plan, settings: LatencySettings, found: Times) -> Latenc
         | {choice: block_ms * (found[position, choice] - 1) for choice in plan.exchanged[position]}
         for position, block_ms in blocks.items()
     }
-    return LatencyTable(settings, plan.kernels, around, blocks, changes, Calibration(1.0, 0.0, ()))
+    return LatencyTable(settings, plan.whole, around, blocks, changes, Calibration(1.0, 0.0, ()))
 
 
 def _entry(table: Mapping[str, Value], key: str, whose: str) -> Value:

@@ -11,15 +11,14 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from transxnet.arch import ArchConfig, StageConfig
+from transxnet.arch import ArchConfig
 from transxnet.block import Block
+from transxnet.cost.latency_parts import OWN_BLOCK
 from transxnet.cost.measured_latency import Effort, Latency, LatencySettings, check_count, check_device, check_dtype
 from transxnet.kernels.choice import IMPLEMENTATIONS, check_name, implementation
 from transxnet.network import TransXNet
 
 Step = Callable[[], object]
-OWN_BLOCK = StageConfig(depth=1, width=16, heads=1, osr_stride=1)
-"""The smallest of TransXNet's own, for asking what computes such blocks."""
 
 
 def settings_here(
@@ -44,7 +43,7 @@ def settings_here(
         device_name=device_name(device),
         batch=batch,
         dtype=dtype,
-        kernels=kernels_used(check_name(kernels), OWN_BLOCK, device, dtype),
+        kernels=_kernels_used(check_name(kernels), device, dtype),
         threads=torch.get_num_threads() if threads is None else threads,
         torch=str(torch.__version__),
         image_size=image_size,  # type: ignore[arg-type]  # one number is both sides
@@ -141,11 +140,11 @@ def _gpu_ms(step: Step, device: torch.device) -> float:
     return float(start.elapsed_time(stop))
 
 
-def kernels_used(kernels: str, stage: StageConfig, device: str, dtype: str) -> str:
-    """The name of what computes a stage's blocks where `kernels` is asked for."""
+def _kernels_used(kernels: str, device: str, dtype: str) -> str:
+    """The name of what computes TransXNet's own blocks where `kernels` is asked for."""
     with torch.inference_mode(), torch.random.fork_rng(devices=[]):
-        block = Block(stage, 0.0).eval().to(device, getattr(torch, dtype))
-        x = torch.zeros(1, stage.width, 4, 4, device=device, dtype=getattr(torch, dtype))
+        block = Block(OWN_BLOCK, 0.0).eval().to(device, getattr(torch, dtype))
+        x = torch.zeros(1, OWN_BLOCK.width, 4, 4, device=device, dtype=getattr(torch, dtype))
         chosen = implementation(kernels, block, x)
     return next(name for name, function in IMPLEMENTATIONS.items() if function is chosen)
 
