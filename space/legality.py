@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from space.codes import Codes, Coding, rows_of
-from space.table import Axes, DemandTable, number_of_rows, spread
+from space.table import Axes, DemandTable, number_of_rows, require_rows, spread
 from transxnet.columns import Column
 
 _NEVER = 2.0
@@ -40,7 +40,7 @@ class _Draw:
 
 
 class Legality:
-    """The legal points of a space. Raises ValueError if there is none."""
+    """The legal points of a space. Raises ValueError if there is none, and TooWide where rules bind too many axes."""
 
     def __init__(self, coding: Coding, demands: Sequence[DemandTable]) -> None:
         self._coding = coding
@@ -76,6 +76,7 @@ class Legality:
         while waiting:
             axis = min(waiting, key=lambda axis: number_of_rows(_company(left, axis), self._coding.counts))
             waiting.remove(axis)
+            require_rows(_company(left, axis), self._coding.counts)
             given = tuple(other for other in _company(left, axis) if other != axis)
             table = self._product([weights for weights in left if axis in weights.axes], (*given, axis))
             draws.append(_Draw(axis, given, _thresholds(table)))

@@ -10,8 +10,8 @@ import numpy as np
 
 from space.codes import Codes, Coding
 from space.share import Share
-from space.table import DemandTable
-from space.tables import BROKEN, COLUMNS, Tables, TooWide
+from space.table import DemandTable, TooWide
+from space.tables import BROKEN, COLUMNS, Tables
 from transxnet.arch import ArchConfig
 from transxnet.columns import Column
 from transxnet.cost import estimate

@@ -15,6 +15,14 @@ Axes = tuple[int, ...]
 """Places of axes in their space, in increasing order; from row to row the last one's choices change fastest."""
 
 
+MOST_ROWS = 4_000_000
+"""Rows of the largest table that is worked out."""
+
+
+class TooWide(ValueError):
+    """A space in which so many choices matter together that no table holds their combinations."""
+
+
 @dataclass(frozen=True)
 class Table:
     """Numbers that depend on a few axes."""
@@ -45,6 +53,13 @@ class DemandTable:
 def number_of_rows(axes: Iterable[int], counts: Sequence[int]) -> int:
     """Rows of a table over these axes; `counts` has the number of choices of each axis of the space."""
     return math.prod(counts[axis] for axis in axes)
+
+
+def require_rows(axes: Iterable[int], counts: Sequence[int]) -> None:
+    """Raises TooWide if a table over these axes would have more than MOST_ROWS rows."""
+    rows = number_of_rows(axes, counts)
+    if rows > MOST_ROWS:
+        raise TooWide(f"a table may have at most {MOST_ROWS:,} rows, got {rows:,}; drop choices")
 
 
 def spread(values: Column, axes: Axes, wider: Axes, counts: Sequence[int]) -> Column:

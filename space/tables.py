@@ -13,13 +13,11 @@ from space.legality import Legality
 from space.reads import Watch
 from space.refused import refused_choices
 from space.share import Share
-from space.table import Axes, DemandTable, Table, merged, number_of_rows, summed
+from space.table import Axes, DemandTable, Table, merged, number_of_rows, require_rows, summed
 from space.terms import Formula, Term, cost_terms, demands
 from transxnet.columns import Column
 from transxnet.cost_terms import Cost
 
-MOST_ROWS = 4_000_000
-"""Combinations of choices in the largest table that is worked out."""
 MERGED_ROWS = 32_768
 """Tables are merged up to so many rows: fewer are looked up a point, and each still stays in the processor's cache."""
 CHUNK = 16_384
@@ -29,10 +27,6 @@ BROKEN = "broken"
 """The column of legality: how many demands a point breaks."""
 COLUMNS = (*(field.name for field in dataclasses.fields(Cost) if field.compare), "macs", BROKEN)
 """What is known of a point: the exact numbers of a Cost, and how many demands it breaks."""
-
-
-class TooWide(ValueError):
-    """A space in which a part of the network depends on so many choices together that no table holds them."""
 
 
 class Tables:
@@ -108,13 +102,7 @@ class Tables:
         """The axes that vary any of these slots."""
         setters = self.coding.setters
         axes = tuple(sorted({setters[slot] for slot in slots if slot in setters}))
-        rows = number_of_rows(axes, self.coding.counts)
-        if rows > MOST_ROWS:
-            names = ", ".join(self.coding.axes[axis].name for axis in axes)
-            raise TooWide(
-                f"a table of costs may have at most {MOST_ROWS:,} rows, got {rows:,} combinations of {names}; "
-                f"drop some of their choices"
-            )
+        require_rows(axes, self.coding.counts)
         return axes
 
 

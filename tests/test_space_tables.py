@@ -262,6 +262,13 @@ def test_a_space_too_wide_for_tables_is_known_by_building():
     assert len(space.sample(3, np.random.default_rng(0)).points) == 3
 
 
+def test_a_space_whose_rules_bind_too_much_together_is_known_by_building():
+    sizes = [[width, *range(width + 2, width + 120, 2)] for width in T.column("width")]
+    heads = [[heads, *range(heads + 1, heads + 20)] for heads in T.column("heads")]
+    space = make(Dimension("width", "stage", sizes), Dimension("heads", "stage", heads), rules=["widths_never_shrink"])
+    assert isinstance(space.prices, Built)
+
+
 def test_what_is_not_asked_for_is_not_added_up():
     asked = []
 
