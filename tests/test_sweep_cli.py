@@ -103,13 +103,16 @@ def test_latency_is_an_objective_measured_once_and_kept_with_its_settings(tmp_pa
 def test_matched_variants_are_a_study_of_their_own(tmp_path, monkeypatch, capsys, shared_ray):
     monkeypatch.chdir(tmp_path)
     assert exit_code_of(monkeypatch, *WORDS, "match=params", "trials=3", "seeds=1") == 0
-    assert "caution: variants are matched at the target's size" in capsys.readouterr().out
     name = f"{STUDY}-match-params"
     with Store.open("sqlite:///runs/transxnet.db", create=False) as store:
         study, known = store.study(name), store.architectures(name)
-        costs = [known[trial.arch_id].params / known[study.baseline_arch_id].params for trial in store.trials(name)]
+        trials = store.trials(name)
+    own = next(trial for trial in trials if trial.arch_id == study.baseline_arch_id)
+    costs = [known[trial.arch_id].params / known[own.arch_id].params for trial in trials]
+    trained = [known[trial.trained_arch_id].params / known[own.trained_arch_id].params for trial in trials]
     assert study.space["match"] == "params"
     assert len(costs) == 3
+    assert trained == pytest.approx([1] * 3, abs=0.05), "what is trained is matched too"
     assert all(abs(cost - 1) <= 0.01 for cost in costs)
     report = (tmp_path / "runs" / name / "report" / "report.html").read_text()
     assert "Variants are matched to the baseline" in report

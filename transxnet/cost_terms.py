@@ -69,23 +69,18 @@ class Cost:
         return {name: getattr(self, name) for name in OPERATORS}
 
     def __add__(self, other: Cost) -> Cost:
-        return Cost(*map(_plus, vars(self).values(), vars(other).values()))
+        # Most parts cost nothing of most kinds, and an array need not be copied to have nothing added to it.
+        pairs = zip(vars(self).values(), vars(other).values(), strict=True)
+        return Cost(*[y if x is _ZERO else x if y is _ZERO else x + y for x, y in pairs])
 
     def __mul__(self, times: Number) -> Cost:
         if times is True:
             return self
-        return Cost(*(0 if _is_zero(value) else value * times for value in vars(self).values()))
+        return Cost(*[value if value is _ZERO else value * times for value in vars(self).values()])
 
 
-def _is_zero(value: Number) -> bool:
-    return type(value) is int and value == 0
-
-
-def _plus(x: Number, y: Number) -> Number:
-    # Most parts cost nothing of most kinds, and an array need not be copied to have nothing added to it.
-    return y if _is_zero(x) else x if _is_zero(y) else x + y
-
-
+_ZERO = 0
+"""The zero that fields start with, told by identity: an array is never compared."""
 FIELDS = tuple(each.name for each in fields(Cost))
 OPERATORS = ("conv", "matmul", "batch_norm", "group_norm", "layer_norm", "adaptive_avg_pool2d")
 """What fvcore counts, by its names."""

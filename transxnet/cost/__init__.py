@@ -1,4 +1,4 @@
-"""What a network costs: `estimate` by closed form in microseconds, `measure` by fvcore, `latency` by the clock."""
+"""What a network costs: `estimate` by closed form, `measure` by fvcore, `latency` by the clock."""
 
 from __future__ import annotations
 
