@@ -100,7 +100,7 @@ def test_latency_is_an_objective_measured_once_and_kept_with_its_settings(tmp_pa
     assert error.count("\n") == 1
 
 
-def test_matched_variants_are_a_study_of_their_own(tmp_path, monkeypatch, capsys, shared_ray):
+def test_matched_variants_are_a_study_of_their_own(tmp_path, monkeypatch, shared_ray):
     monkeypatch.chdir(tmp_path)
     assert exit_code_of(monkeypatch, *WORDS, "match=params", "trials=3", "seeds=1") == 0
     name = f"{STUDY}-match-params"
