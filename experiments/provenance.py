@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from transxnet.kernels.choice import describe_auto
+from transxnet.processor import processor_name
 
 if TYPE_CHECKING:
     from db import Provenance
@@ -50,7 +51,7 @@ def machine() -> dict[str, str | int | list[str]]:
     return {
         "host": platform.node(),
         "system": platform.platform(),
-        "processor": _processor(),
+        "processor": processor_name(),
         "cores": os.cpu_count() or 0,
         "gpus": gpus,
         "cpu_kernels": describe_auto(),
@@ -63,15 +64,6 @@ def _version(package: str) -> str:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:  # a checkout that nobody installed
         return "not installed"
-
-
-def _processor() -> str:
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.is_file():
-        for line in cpuinfo.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
-    return platform.processor() or platform.machine()
 
 
 def _git(root: Path, *words: str) -> str:

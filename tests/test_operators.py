@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from kernel_parity import a_block, assert_same, block_step
+from kernel_parity import a_block, assert_same, block_step, randomise, step
 from torch import Tensor, nn
 
 from transxnet.arch import ArchConfig, StageConfig
@@ -80,6 +80,18 @@ def test_every_parameter_learns_and_is_counted(words: dict[str, object], small_a
     without_influence = [name for name, parameter in network.named_parameters() if not parameter.grad.any()]
     # With one key, attention has nothing to choose.
     assert all(name.endswith(("q.weight", "q.bias", "position_table")) for name in without_influence)
+
+
+@pytest.mark.parametrize("kernels", ["reference", "pytorch", "auto"])
+def test_it_trains_channels_last_as_trials_do(kernels: str, words: dict[str, object], small_arch: ArchConfig) -> None:
+    outcomes = []
+    for layout in (torch.contiguous_format, torch.channels_last):
+        torch.manual_seed(0)
+        network = TransXNet(changed(small_arch, words), kernels=kernels).double().to(memory_format=layout)
+        randomise(network)
+        image = torch.randn(4, 3, 32, 32, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+        outcomes.append(step(network, network, image.contiguous(memory_format=layout)))
+    assert_same(*outcomes)
 
 
 @pytest.mark.parametrize("size", [32, 48, 35])

@@ -48,7 +48,7 @@ class DyConv(nn.Module):
         """Kernels [B, C, K, K] and biases [B, C] from the votes' logits, B rows of G."""
         votes = logits.flatten(1).softmax(dim=1)  # [B, G]
         groups, channels, size, _ = self.kernels.shape
-        kernels = votes @ self.kernels.view(groups, -1)
+        kernels = votes @ self.kernels.reshape(groups, -1)  # no view: a bank may lie channels_last
         return kernels.view(-1, channels, size, size), votes @ self.biases
 
 
@@ -78,4 +78,4 @@ class DynamicDepthwiseConv(nn.Module):
 
     def as_kernels(self, made: Tensor) -> Tensor:
         """Kernels [B, C, K, K] from what was made, B rows of C*K*K."""
-        return made.view(len(made), -1, self.kernel_size, self.kernel_size)
+        return made.reshape(len(made), -1, self.kernel_size, self.kernel_size)

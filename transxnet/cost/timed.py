@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import platform
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +15,7 @@ from transxnet.cost.latency_parts import OWN_BLOCK
 from transxnet.cost.measured_latency import Effort, Latency, LatencySettings, check_count, check_device, check_dtype
 from transxnet.kernels.choice import IMPLEMENTATIONS, check_name, implementation
 from transxnet.network import TransXNet
+from transxnet.processor import processor_name
 
 Step = Callable[[], object]
 
@@ -114,7 +113,7 @@ def run_ms(step: Step, settings: LatencySettings) -> float:
 def device_name(device: str) -> str:
     """Model of the GPU, or of the processor; raises ValueError for a GPU that is not there."""
     if device == "cpu":
-        return _processor()
+        return processor_name()
     index = torch.device(device).index or 0
     if index >= torch.cuda.device_count():
         raise ValueError(f"device must be there, got {device} where torch finds {_gpus()}; write device=cpu")
@@ -161,12 +160,3 @@ def _require_here(settings: LatencySettings) -> None:
 def _gpus() -> str:
     count = torch.cuda.device_count()
     return f"{count} GPU{'s' * (count != 1)}" if count else "no GPU"
-
-
-def _processor() -> str:
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.is_file():
-        for line in cpuinfo.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
-    return platform.processor() or platform.machine()
