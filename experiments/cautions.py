@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from experiments.fidelity import Fidelity, attends, matched_proxy, proxy_arch
 from space import IllegalVariant, Space
@@ -49,6 +49,19 @@ def _matching(match: str, baseline: ArchConfig, trained: Iterable[ArchConfig]) -
             f"trained departs from the baseline's {cost.label} by {100 * min(departures):+.1f} % to "
             f"{100 * max(departures):+.1f} %; a larger proxy.width_scale comes nearer"
         )
+
+
+def kernel_caution(space: Space, objectives: Sequence[str], kernels: str) -> str | None:
+    """That times compare kernels too, where an objective is a time and only some variants have the fastest kernels."""
+    timed = [name for name in objectives if name in ("train_time", "latency")]
+    if not timed or kernels == "reference" or space.size > LOOKED_AT:
+        return None
+    if len({stage.has_all_parts for arch in _legal(space) for stage in arch.stages}) == 1:
+        return None
+    return (
+        f"{' and '.join(timed)} compare kernels as well as networks: blocks of the paper's own parts have faster kernels "
+        f"than their controls; resources.kernels=reference latency.kernels=reference compute all alike"
+    )
 
 
 def _legal(space: Space) -> Iterator[ArchConfig]:

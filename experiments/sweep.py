@@ -27,7 +27,7 @@ from analysis.results import read_results
 from analysis.tables import front_table
 from db import Store, StudyRecord
 from experiments.candidates import Candidates
-from experiments.cautions import proxy_cautions
+from experiments.cautions import kernel_caution, proxy_cautions
 from experiments.data.load import Dataset, load_dataset
 from experiments.driver import Conditions, Driver, architecture_record
 from experiments.latencies import Latencies
@@ -145,7 +145,9 @@ def _introduce(
         f"data {dataset.name}: {dataset.num_classes} classes, {sizes} images. {dataset.about}", highlight=False
     )
     latency_told = latency_caution(latency, config.search.name)
-    for caution in filter(None, [dataset.caution, *proxy_cautions(space, config.proxy), latency_told]):
+    kernels_told = kernel_caution(space, config.objectives, config.resources.kernels)
+    proxies_told = proxy_cautions(space, config.proxy)
+    for caution in filter(None, [dataset.caution, *proxies_told, latency_told, kernels_told]):
         console.print(f"caution: {caution}", style="yellow", highlight=False)
     console.print(f"record {config.storage.shown}, {config.seeds} seed(s) a variant", highlight=False, end=", ")
 

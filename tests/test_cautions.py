@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from experiments.cautions import proxy_cautions
+from experiments.cautions import kernel_caution, proxy_cautions
 from experiments.fidelity import Fidelity
 from space.dimension import Dimension
 from space.presets import load_preset
@@ -40,3 +40,19 @@ def test_a_proxy_that_cannot_tell_variants_apart_or_attend_says_so():
     alone, same = proxy_cautions(space, Fidelity(stem_stride=32))
     assert "single position to attend to" in alone
     assert "the 2 variants are only 1 different networks at this proxy's size" in same
+
+
+@pytest.mark.parametrize(
+    ("name", "objectives", "kernels", "is_told"),
+    [
+        ("ffn", ("accuracy", "train_time"), "auto", True),
+        ("ffn", ("accuracy", "latency"), "pytorch", True),
+        ("ffn", ("accuracy", "train_time"), "reference", False),
+        ("ffn", ("accuracy", "gmacs"), "auto", False),
+        ("idconv_groups", ("accuracy", "train_time"), "auto", False),  # all of the paper's own parts
+    ],
+)
+def test_times_that_compare_kernels_as_well_as_networks_are_told_of(name, objectives, kernels, is_told):
+    told = kernel_caution(load_preset(name), objectives, kernels)
+    assert (told is not None) == is_told
+    assert told is None or f"{objectives[1]} compare kernels" in told

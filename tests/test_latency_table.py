@@ -13,16 +13,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import pytest
-import torch
 
 from transxnet.arch import ArchConfig, StageConfig
-from transxnet.block import Block, has_all_parts
 from transxnet.cost import LatencySettings, LatencyTable
 from transxnet.cost.calibration import Calibration, CalibrationPoint
-from transxnet.cost.latency_parts import OWN_BLOCK, BlockPart, EdgePart, Part, edges, places
+from transxnet.cost.latency_parts import BlockPart, EdgePart, Part, edges, places
 from transxnet.cost.timed import settings_here
-from transxnet.cost.timed_parts import TorchBench, disguise
-from transxnet.kernels.choice import implementation
+from transxnet.cost.timed_parts import TorchBench
 
 SETTINGS = LatencySettings("cpu", "a processor", 1, "float32", "native", 1, "2.15")
 
@@ -43,19 +40,16 @@ class FakeBench:
     """Factor, by number of the call from 0 and by part."""
     asked: list[list[Part]] = field(default_factory=list)
 
-    def is_whole(self, stage: StageConfig) -> bool:
-        return stage.local_mixer == "idconv"
-
     def times_ms(self, parts: Sequence[Part]) -> list[float]:
         self.asked.append(list(parts))
         return [self.part_ms(part) * self.disturb(len(self.asked) - 1, part) for part in parts]
 
     def part_ms(self, part: Part) -> float:
         if isinstance(part, BlockPart):
-            return block_ms(part.stage, part.grid) * (1 if part.is_whole else 3)
+            return block_ms(part.stage, part.grid) * (1 if part.has_all_parts else 3)
         if isinstance(part, EdgePart):
             return 0.01 * math.prod(part.shape) ** 0.5
-        blocks = places(part, self.is_whole)
+        blocks = places(part)
         return 5 + 2 * (
             sum(map(self.part_ms, edges(part))) + sum(place.depth * self.part_ms(place.block) for place in blocks)
         )
@@ -138,7 +132,6 @@ def test_blocks_that_other_kernels_compute_have_a_reference_of_their_own(small_a
     table = LatencyTable.measure([archs[0], *archs[3:]], SETTINGS, bench=bench, passes=1)
     assert relative_error(table, bench, archs) < 1e-9
     assert {name.rpartition(" ")[2] for name in table.blocks} == {"true", "false"}
-    assert [word for word, whole in table.whole.items() if not whole] == ["local_mixer dwconv"]
 
 
 def test_settings_of_an_operator_that_is_not_there_are_not_felt(small_arch: ArchConfig) -> None:
@@ -154,7 +147,7 @@ def test_settings_of_an_operator_that_is_not_there_are_not_felt(small_arch: Arch
         ({"ffn_kernels": [(9,)] * 4}, "ffn_kernels [9]' of 8x8 map, width 8"),
         ({"width": [8, 16, 16, 64]}, "downsampling to 64 channels on 16x2x2' of a network"),
         ({"idconv_share": [0.75] * 4}, "idconv_share 0.75"),
-        ({"layer_scale": [False] * 4}, "layer_scale false' of a stage"),
+        ({"layer_scale": [False] * 4}, "all parts false"),
     ],
 )
 def test_a_part_that_was_not_measured_is_named_in_one_line(
@@ -179,7 +172,7 @@ def test_json_gives_the_table_back_whole(space: list[ArchConfig]) -> None:
     again = LatencyTable.from_dict(json.loads(json.dumps(table.to_dict())))
     assert again == table
     assert again.predict(space[-1]) == table.predict(space[-1])
-    with pytest.raises(ValueError, match="a latency table must have the keys settings, whole"):
+    with pytest.raises(ValueError, match="a latency table must have the keys settings, edges"):
         LatencyTable.from_dict({**table.to_dict(), "more": 1})
 
 
@@ -239,18 +232,6 @@ def test_parts_of_blocks_with_other_operators_are_measured_as_those_blocks_are_c
     table = LatencyTable.measure([archs[0], archs[3]], settings, bench=bench, passes=1, calibrations=1)
     # Its local mixer is measured in a block that has the paper's other parts, yet stands for blocks that have not.
     assert table.predict(archs[1]) > 0
-    assert {word for word, whole in table.whole.items() if not whole} == {"local_mixer dwconv", "ffn plain"}
-
-
-def test_a_block_in_disguise_computes_the_same() -> None:
-    block = Block(OWN_BLOCK, 0.0).eval()
-    image, table = torch.randn(2, 16, 4, 4), torch.zeros(1, 1, 16, 16)
-    before = block(image, table)
-    assert has_all_parts(block)
-    disguise(block)
-    assert not has_all_parts(block)
-    assert torch.equal(block(image, table), before)
-    assert torch.allclose(implementation("auto", block, image)(block, image, table), before, atol=1e-5)
 
 
 def test_a_bench_of_another_machine_is_refused(small_arch: ArchConfig) -> None:

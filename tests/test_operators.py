@@ -12,7 +12,6 @@ from torch import Tensor, nn
 
 from transxnet.arch import ArchConfig, StageConfig
 from transxnet.attention import Attention, PoolAtMost, pooled_attention
-from transxnet.block import has_all_parts
 from transxnet.checkpoint import checkpoint_filter_fn
 from transxnet.cost import estimate_components
 from transxnet.kernels.choice import implementation
@@ -63,7 +62,7 @@ def test_the_fast_graphs_are_in_use(words: dict[str, object]) -> None:
 
 
 def test_the_fastest_kernels_are_for_blocks_that_have_all_parts() -> None:
-    found = {name for name, words in CONTROLS.items() if has_all_parts(a_block((4, 6), **words)[0])}
+    found = {name for name, words in CONTROLS.items() if a_block((4, 6), **words)[0].has_all_parts}
     assert found == {
         "local_mixer idconv", "global_mixer osra", "token_enhancer ste", "ffn msffn", "ffn inverted_residual",
         "no position table",

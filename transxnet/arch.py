@@ -110,6 +110,13 @@ class StageConfig(StageNumbers):
         """Whether the MS-FFN's kernels are odd, and increase."""
         return are_sound_kernels(self.ffn_kernels)
 
+    @property
+    def has_all_parts(self) -> bool:
+        """Whether a block is made of the paper's parts, whatever their sizes: the fastest kernels are for those."""
+        names = (self.local_mixer, self.global_mixer, self.mixing, self.token_enhancer)
+        scales = self.ffn in ("msffn", "inverted_residual")  # one module
+        return names == ("idconv", "osra", "parallel", "ste") and scales and self.dpe and self.layer_scale
+
     def operator(self, place: str) -> Operator:
         """The entry of what stands at a place of the blocks, a key of PLACES."""
         return PLACES[place][getattr(self, place)]

@@ -10,7 +10,6 @@ from torch import Tensor, nn
 from transxnet.arch import StageConfig
 from transxnet.conv import depthwise
 from transxnet.idconv import IDConv
-from transxnet.ms_ffn import MSFFN
 from transxnet.osra import OSRA
 from transxnet.ste import STE
 
@@ -82,6 +81,7 @@ class Block(nn.Module):
 
     def __init__(self, stage: StageConfig, drop_path: float) -> None:
         super().__init__()
+        self.has_all_parts = stage.has_all_parts
         self.dpe = depthwise(stage.width, stage.dpe_kernel) if stage.dpe else None
         self.norm1 = nn.GroupNorm(1, stage.width, eps=NORM_EPS)
         self.mixer = DMixer(stage)
@@ -98,16 +98,3 @@ class Block(nn.Module):
         x = x + self.drop_path(self.layer_scale1(self.mixer(self.norm1(x), position_table)))
         out: Tensor = x + self.drop_path(self.layer_scale2(self.ffn(self.norm2(x))))
         return out
-
-
-def has_all_parts(block: Block) -> bool:
-    """Whether a block is made of the paper's parts, whatever their sizes: what the fastest kernels are written for."""
-    mixer = block.mixer
-    names = (mixer.local_name, mixer.global_name, mixer.enhancer_name)
-    return (
-        bool(mixer.split)
-        and names == ("idconv", "osra", "ste")
-        and block.dpe is not None
-        and isinstance(block.layer_scale1, LayerScale)
-        and isinstance(block.ffn, MSFFN)
-    )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,8 +18,6 @@ from transxnet.operators import PARTS, PLACES
 from transxnet.operators.operator import IDENTITY
 
 Grid = tuple[int, int]
-IsWhole = Callable[[StageConfig], bool]
-"""Whether a stage's blocks are made of the paper's parts, whatever their sizes: others have other, slower kernels."""
 
 
 @dataclass(frozen=True)
@@ -29,8 +27,8 @@ class BlockPart:
     stage: StageConfig
     """Of depth 1."""
     grid: Grid
-    is_whole: bool
-    """Whether those are blocks of the paper's parts; this one may be made of them and stand for others."""
+    has_all_parts: bool
+    """Whether those have all of the paper's parts; others have slower kernels. This one may have them nevertheless."""
 
 
 @dataclass(frozen=True)
@@ -67,9 +65,9 @@ class Place:
         return dataclasses.replace(reference, stage=dataclasses.replace(reference.stage, **own))
 
 
-def places(arch: ArchConfig, is_whole: IsWhole) -> list[Place]:
+def places(arch: ArchConfig) -> list[Place]:
     """The four stages' blocks."""
-    return [_place(stage, grid, is_whole(stage)) for stage, grid in zip(arch.stages, arch.grids(), strict=True)]
+    return [_place(stage, grid) for stage, grid in zip(arch.stages, arch.grids(), strict=True)]
 
 
 def edges(arch: ArchConfig) -> Iterator[EdgePart]:
@@ -87,33 +85,19 @@ def edges(arch: ArchConfig) -> Iterator[EdgePart]:
     yield EdgePart(f"head of {arch.num_classes} classes on {_shape(last)}", arch, "head", last)
 
 
-OWN_BLOCK = StageConfig(depth=1, width=16, heads=1, osr_stride=1)
-"""The smallest of TransXNet's own."""
-
-
-def words(stage: StageConfig) -> dict[str, StageConfig]:
-    """A stage's words and switches, each with TransXNet's own block that has it.
-
-    A block is made of the paper's parts if it is with each one of its words.
-    """
-    values: dict[str, Any] = {entry.name: getattr(stage, entry.name) for entry in dataclasses.fields(stage)}
-    chosen: dict[str, Any] = {name: value for name, value in values.items() if isinstance(value, str | bool)}
-    return {_words({name: value}): dataclasses.replace(OWN_BLOCK, **{name: value}) for name, value in chosen.items()}
-
-
 _SHARED = tuple(
     dict.fromkeys(name for names in PARTS.values() for name in names if sum(name in own for own in PARTS.values()) > 1)
 )
 """Fields that several parts feel: exchanging one part of a reference must not exchange them."""
 
 
-def _place(stage: StageConfig, grid: Grid, is_whole: bool) -> Place:
+def _place(stage: StageConfig, grid: Grid) -> Place:
     # A mixer's name is its own, but whether it is there decides how many channels the other has.
     shared = {name: getattr(stage, name) for name in _SHARED if name not in PARTS}
     there = {name: getattr(stage, name) != IDENTITY for name in _SHARED if name in PARTS}
-    position = _words({"width": stage.width, **shared, **there, "of the paper's parts": is_whole})
+    position = _words({"width": stage.width, **shared, **there, "all parts": stage.has_all_parts})
     choices = {part: _words({name: getattr(stage, name) for name in _felt(part, stage)}) for part in PARTS}
-    block = BlockPart(dataclasses.replace(stage, depth=1), grid, is_whole)
+    block = BlockPart(dataclasses.replace(stage, depth=1), grid, stage.has_all_parts)
     return Place(f"{grid[0]}x{grid[1]} map, {position}", choices, block, stage.depth)
 
 

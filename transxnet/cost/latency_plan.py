@@ -6,16 +6,14 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from transxnet.arch import ArchConfig, StageConfig
+from transxnet.arch import ArchConfig
 from transxnet.cost.latency_parts import (
     BlockPart,
     EdgePart,
-    IsWhole,
     Part,
     Place,
     edges,
     places,
-    words,
 )
 
 Progress = Callable[[int, int], None]
@@ -27,10 +25,6 @@ TOGETHER = 32
 class Bench(Protocol):
     """What measures; `transxnet.cost.timed_parts.TorchBench` does so by the clock."""
 
-    def is_whole(self, stage: StageConfig) -> bool:
-        """Whether a stage's blocks are made of the paper's parts."""
-        ...
-
     def times_ms(self, parts: Sequence[Part]) -> list[float]:
         """Milliseconds of each, taken in turns."""
         ...
@@ -40,9 +34,6 @@ class Bench(Protocol):
 class Plan:
     """Grows by networks; the first block seen at a position is its reference."""
 
-    ask: IsWhole
-    whole: dict[str, bool] = field(default_factory=dict)
-    """By word or switch of a stage: whether a block with it is made of the paper's parts."""
     edges: dict[str, EdgePart] = field(default_factory=dict)
     references: dict[str, BlockPart] = field(default_factory=dict)
     """By position."""
@@ -65,14 +56,8 @@ class Plan:
         """Plan the parts of these networks that are not planned yet."""
         for arch in archs:
             self.edges.update({edge.name: edge for edge in edges(arch)})
-            for place in places(arch, self._is_whole):
+            for place in places(arch):
                 self._add(place)
-
-    def _is_whole(self, stage: StageConfig) -> bool:
-        for word, block in words(stage).items():
-            if word not in self.whole:
-                self.whole[word] = self.ask(block)
-        return all(self.whole[word] for word in words(stage))
 
     def _add(self, place: Place) -> None:
         reference = self.references.setdefault(place.position, place.block)

@@ -8,10 +8,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from transxnet.arch import ArchConfig, StageConfig
+from transxnet.arch import ArchConfig
 from transxnet.cost.calibration import Calibration, CalibrationPoint
 from transxnet.cost.closed_form import estimate
-from transxnet.cost.latency_parts import Place, edges, places, words
+from transxnet.cost.latency_parts import Place, edges, places
 from transxnet.cost.latency_plan import Bench, Plan, Progress, Stopwatch
 from transxnet.cost.measured_latency import LatencySettings, check_count, checked_keys
 from transxnet.operators import PARTS
@@ -27,8 +27,6 @@ class LatencyTable:
     """Milliseconds of the parts of a space's networks."""
 
     settings: LatencySettings
-    whole: Mapping[str, bool]
-    """By word or switch of a stage: whether a block with it is made of the paper's parts, as fast kernels ask for."""
     edges: Mapping[str, float]
     """Stems, downsamplings and heads."""
     blocks: Mapping[str, float]
@@ -60,7 +58,7 @@ class LatencyTable:
         if not networks:
             raise ValueError("a table needs networks whose parts it measures, got none; pass those of a space")
         bench = bench or _torch_bench(settings)
-        plan = Plan(bench.is_whole)
+        plan = Plan()
         plan.add(networks)
         chosen = _evenly(sorted(networks, key=lambda arch: estimate(arch).macs), min(calibrations, len(networks)))
         watch = Stopwatch(bench, passes * (plan.size + len(chosen)), progress)
@@ -76,7 +74,7 @@ class LatencyTable:
     def sum_ms(self, arch: ArchConfig) -> float:
         """Milliseconds of its parts, each measured alone; raises ValueError as `predict` does."""
         around = [_entry(self.edges, edge.name, "a network") for edge in edges(arch)]
-        return sum(around) + sum(place.depth * self._block_ms(place) for place in places(arch, self._is_whole))
+        return sum(around) + sum(place.depth * self._block_ms(place) for place in places(arch))
 
     @property
     def size(self) -> int:
@@ -88,7 +86,6 @@ class LatencyTable:
         """Plain lists and numbers, ready for JSON; `from_dict` is the inverse."""
         return {
             "settings": self.settings.to_dict(),
-            "whole": dict(self.whole),
             "edges": dict(self.edges),
             "blocks": dict(self.blocks),
             "changes": {position: dict(changes) for position, changes in self.changes.items()},
@@ -101,10 +98,6 @@ class LatencyTable:
         values = checked_keys(plain, cls, "a latency table")
         settings = LatencySettings.from_dict(values.pop("settings"))
         return cls(settings, calibration=Calibration.from_dict(values.pop("calibration")), **values)
-
-    def _is_whole(self, stage: StageConfig) -> bool:
-        found = [_entry(self.whole, word, "a stage") for word in words(stage)]  # all, to name one that is missing
-        return all(found)
 
     def _block_ms(self, place: Place) -> float:
         reference = _entry(self.blocks, place.position, "a block")
@@ -134,7 +127,7 @@ def _uncalibrated(plan: Plan, settings: LatencySettings, found: Times) -> Latenc
         | {choice: block_ms * (found[position, choice] - 1) for choice in plan.exchanged[position]}
         for position, block_ms in blocks.items()
     }
-    return LatencyTable(settings, plan.whole, around, blocks, changes, Calibration(1.0, 0.0, ()))
+    return LatencyTable(settings, around, blocks, changes, Calibration(1.0, 0.0, ()))
 
 
 def _entry(table: Mapping[str, Value], key: str, whose: str) -> Value:

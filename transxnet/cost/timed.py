@@ -9,13 +9,15 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from transxnet.arch import ArchConfig
+from transxnet.arch import ArchConfig, StageConfig
 from transxnet.block import Block
-from transxnet.cost.latency_parts import OWN_BLOCK
 from transxnet.cost.measured_latency import Effort, Latency, LatencySettings, check_count, check_device, check_dtype
 from transxnet.kernels.choice import IMPLEMENTATIONS, check_name, implementation
 from transxnet.network import TransXNet
 from transxnet.processor import processor_name
+
+_OWN_BLOCK = StageConfig(depth=1, width=16, heads=1, osr_stride=1)
+"""The smallest of TransXNet's own."""
 
 Step = Callable[[], object]
 
@@ -142,8 +144,8 @@ def _gpu_ms(step: Step, device: torch.device) -> float:
 def _kernels_used(kernels: str, device: str, dtype: str) -> str:
     """The name of what computes TransXNet's own blocks where `kernels` is asked for."""
     with torch.inference_mode(), torch.random.fork_rng(devices=[]):
-        block = Block(OWN_BLOCK, 0.0).eval().to(device, getattr(torch, dtype))
-        x = torch.zeros(1, OWN_BLOCK.width, 4, 4, device=device, dtype=getattr(torch, dtype))
+        block = Block(_OWN_BLOCK, 0.0).eval().to(device, getattr(torch, dtype))
+        x = torch.zeros(1, _OWN_BLOCK.width, 4, 4, device=device, dtype=getattr(torch, dtype))
         chosen = implementation(kernels, block, x)
     return next(name for name, function in IMPLEMENTATIONS.items() if function is chosen)
 

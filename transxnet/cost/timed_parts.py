@@ -8,10 +8,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import torch
-
-from transxnet.arch import ArchConfig, StageConfig
-from transxnet.block import Block, has_all_parts
+from transxnet.arch import ArchConfig
+from transxnet.block import Block
 from transxnet.cost.latency_parts import BlockPart, EdgePart, Part
 from transxnet.cost.measured_latency import LEAST_REPEATS, LatencySettings, check_count
 from transxnet.cost.timed import Step, conditions, module_step, network_step, run_ms
@@ -30,11 +28,6 @@ class TorchBench:
     def __post_init__(self) -> None:
         check_count("rounds", self.rounds, least=LEAST_REPEATS)
         check_count("warmup_rounds", self.warmup_rounds, least=0)
-
-    def is_whole(self, stage: StageConfig) -> bool:
-        """Whether a stage's blocks are made of the paper's parts."""
-        with torch.random.fork_rng(devices=[]):
-            return has_all_parts(Block(stage, 0.0))
 
     def times_ms(self, parts: Sequence[Part]) -> list[float]:
         """Milliseconds of an undisturbed run of each."""
@@ -56,20 +49,10 @@ class TorchBench:
 def _block_step(part: BlockPart, settings: LatencySettings) -> Step:
     stage = Stage(part.stage, None, part.grid, [0.0])
     stage.kernels = settings.kernels
-    if not part.is_whole:
-        disguise(stage.blocks[0])
+    for block in stage.blocks:
+        assert isinstance(block, Block)
+        block.has_all_parts = part.has_all_parts  # so kernels compute it as they do its position's other blocks
     return module_step(stage, (part.stage.width, *part.grid), settings)
-
-
-def disguise(block: Any) -> None:
-    """Give the local mixer another name, by which kernels take a block of the paper's parts for one with other parts.
-
-    The same modules compute the same: so it is measured as its position's other blocks are computed.
-    """
-    mixer = block.mixer
-    if mixer.local_name:
-        mixer.add_module("other", getattr(mixer, mixer.local_name))
-        mixer.local_name = "other"
 
 
 def _edge_step(part: EdgePart, settings: LatencySettings) -> Step:

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from transxnet.block import Block, has_all_parts
+from transxnet.block import Block
 from transxnet.kernels import channel_major, composed
 from transxnet.kernels.composed import Operators
 from transxnet.kernels.depthwise import depthwise, per_sample
@@ -17,7 +17,7 @@ from transxnet.kernels.rules import exact_on_cpu, is_small_map
 
 def block(module: Block, x: Tensor, position_table: Tensor | None) -> Tensor:
     """`module(x, position_table)`: channel-major on small maps if it has all parts, channels_last otherwise."""
-    if is_small_map(x) and has_all_parts(module):
+    if is_small_map(x) and module.has_all_parts:
         return channel_major.block(module, x, position_table)
     return composed.block(module, x, position_table, OPERATORS)
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from transxnet.block import Block, has_all_parts
+from transxnet.block import Block
 from transxnet.kernels.native import library
 from transxnet.kernels.rules import exact_on_cpu
 from transxnet.osra import OverlappingReduction
@@ -27,7 +27,7 @@ def instruction_set() -> str:
 
 def fits(block: Block, x: Tensor) -> bool:
     """Whether the library is there and can compute `block` of the map x [B, C, H, W]."""
-    if not exact_on_cpu(x) or not has_all_parts(block) or not is_built():
+    if not exact_on_cpu(x) or not block.has_all_parts or not is_built():
         return False
     norms = _norms(block)
     first = norms[0]
