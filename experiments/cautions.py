@@ -59,8 +59,8 @@ def kernel_caution(space: Space, objectives: Sequence[str], kernels: str) -> str
     if len({stage.has_all_parts for arch in _legal(space) for stage in arch.stages}) == 1:
         return None
     return (
-        f"{' and '.join(timed)} compare kernels as well as networks: blocks of the paper's own parts have faster kernels "
-        f"than their controls; resources.kernels=reference latency.kernels=reference compute all alike"
+        f"{' and '.join(timed)} compare kernels as well as networks: blocks of the paper's own parts have faster "
+        f"kernels than their controls; resources.kernels=reference latency.kernels=reference compute all alike"
     )
 
 
