@@ -13,6 +13,7 @@ from analysis.front import best, front_of
 from analysis.matched import matching_sentence
 from analysis.metrics import ACCURACY, Metric, metric
 from analysis.noise import Verdict, difference_half_width
+from analysis.proxy_costs import proxy_sentence
 from db.records import StudyRecord, TrialState
 
 Row = Mapping[Hashable, Any]
@@ -70,10 +71,10 @@ def summary(study: StudyRecord, frame: pd.DataFrame) -> list[str]:
             f"No trial of this study is complete: {_states(frame)}. "
             "There is no accuracy to compare yet; run the same sweep again to go on with it."
         ]
-    caution, matching = study.data.get("caution"), matching_sentence(study, frame)
+    caution, costs = study.data.get("caution"), matching_sentence(study, frame) or proxy_sentence(frame)
     return [
         _what_ran(study, frame),
-        *([matching] if matching else []),
+        *([costs] if costs else []),
         _what_leads(frame),
         _what_is_settled(frame),
         noise_sentence(frame),

@@ -13,10 +13,10 @@ from analysis.metrics import Metric
 from db import ArchitectureRecord, EpochRecord, Provenance, Store, TrialRecord, TrialState
 from experiments.candidates import Candidates, Variant
 from experiments.data.config import DataConfig
-from experiments.fidelity import Fidelity, matched_proxy, proxy_arch
 from experiments.latencies import Latencies
 from experiments.objectives import values
 from experiments.optuna_view import OptunaView
+from experiments.proxies import Proxies
 from experiments.recipe import Recipe
 from experiments.spec import TrialSpec
 from experiments.suggest import Suggester
@@ -32,26 +32,15 @@ class Conditions:
 
     study: str
     recipe: Recipe
-    fidelity: Fidelity
     data: DataConfig
     data_fingerprint: str
-    channels: int
-    num_classes: int
+    proxies: Proxies
     provenance: Provenance
-    match: str | None = None
-    """What all variants cost alike, a word of MATCHES; needs `base`."""
-    base: ArchConfig | None = None
-    """The target whose cost they have."""
 
     def spec(self, target: ArchConfig, seed: int) -> TrialSpec:
         """The training that stands for `target` under these conditions."""
-        arch = self._proxy(target)
-        if self.match is not None and self.base is not None:
-            arch = matched_proxy(arch, self._proxy(self.base), self.match)
-        return TrialSpec(arch, self.recipe, self.fidelity, self.data, self.data_fingerprint, seed)
-
-    def _proxy(self, target: ArchConfig) -> ArchConfig:
-        return proxy_arch(target, self.fidelity, self.channels, self.num_classes)
+        arch = self.proxies.of(target)
+        return TrialSpec(arch, self.recipe, self.proxies.fidelity, self.data, self.data_fingerprint, seed)
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from space.match import match_cost
 from transxnet.arch import ArchConfig, StageConfig
 
 
@@ -34,23 +34,22 @@ class Fidelity:
         _require(0 < self.data_share <= 1, "data_share", "above 0 and at most 1", self.data_share)
 
 
-def proxy_arch(target: ArchConfig, fidelity: Fidelity, channels: int, num_classes: int) -> ArchConfig:
-    """The network that a trial trains for `target`: scaled, for images of the data's `channels` and classes."""
+def proxy_arch(
+    target: ArchConfig, fidelity: Fidelity, channels: int, num_classes: int, widths: Sequence[int] | None = None
+) -> ArchConfig:
+    """`target` scaled, for images of the data's `channels` and classes; `widths` are the nearest legal if not given."""
+    own = widths or [_nearest_width(stage, fidelity.width_scale) for stage in target.stages]
+    stages = zip(target.stages, own, strict=True)
     return ArchConfig(
-        stages=tuple(_scaled(stage, fidelity) for stage in target.stages),
+        stages=tuple(
+            dataclasses.replace(stage, depth=max(1, round(stage.depth * fidelity.depth_scale)), width=width)
+            for stage, width in stages
+        ),
         image_size=(fidelity.image_size, fidelity.image_size),
         stem_stride=fidelity.stem_stride,
         in_channels=channels,
         num_classes=num_classes,
     )
-
-
-def matched_proxy(proxy: ArchConfig, baseline: ArchConfig, match: str) -> ArchConfig:
-    """`proxy` at legal widths whose cost is near that of the baseline's proxy; `match` is a word of MATCHES.
-
-    Matching the targets is not enough: at the proxy's size parts weigh otherwise, and widths were rounded.
-    """
-    return match_cost(proxy, baseline, match).arch
 
 
 def attends(arch: ArchConfig) -> bool:
@@ -67,14 +66,13 @@ def attends(arch: ArchConfig) -> bool:
     return not keys or max(keys) > 1
 
 
-def _scaled(stage: StageConfig, fidelity: Fidelity) -> StageConfig:
-    depth = max(1, round(stage.depth * fidelity.depth_scale))
-    if fidelity.width_scale == 1:
-        return dataclasses.replace(stage, depth=depth)
-    wanted = stage.width * fidelity.width_scale
-    for width in _nearest_first(wanted, stage.width):
+def _nearest_width(stage: StageConfig, scale: float) -> int:
+    """The width nearest to the scaled one with which the stage can be built, of two equally near ones the wider."""
+    if scale == 1:
+        return stage.width
+    for width in _nearest_first(stage.width * scale, stage.width):
         try:
-            return dataclasses.replace(stage, depth=depth, width=width)
+            return dataclasses.replace(stage, width=width).width
         except ValueError:
             continue
     raise AssertionError("a multiple of the stage's own width is legal and within reach")

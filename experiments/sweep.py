@@ -37,6 +37,7 @@ from experiments.objectives import directions, read_objectives
 from experiments.optuna_view import OptunaView
 from experiments.progress import SweepProgress
 from experiments.provenance import provenance
+from experiments.proxies import Proxies
 from experiments.ray_run import connected, run
 from experiments.slots import Slots, plan_slots
 from experiments.suggest import Suggester, make_suggester
@@ -145,8 +146,9 @@ def _introduce(
         f"data {dataset.name}: {dataset.num_classes} classes, {sizes} images. {dataset.about}", highlight=False
     )
     latency_told = latency_caution(latency, config.search.name)
-    kernels_told = kernel_caution(space, config.objectives, config.resources.kernels)
-    proxies_told = proxy_cautions(space, config.proxy)
+    kernels = {"train_time": config.resources.kernels, "latency": config.latency.kernels}
+    kernels_told = kernel_caution(space, {name: kernels[name] for name in config.objectives if name in kernels})
+    proxies_told = proxy_cautions(Proxies(space, config.proxy, dataset.channels, dataset.num_classes))
     for caution in filter(None, [dataset.caution, *proxies_told, latency_told, kernels_told]):
         console.print(f"caution: {caution}", style="yellow", highlight=False)
     console.print(f"record {config.storage.shown}, {config.seeds} seed(s) a variant", highlight=False, end=", ")
@@ -156,14 +158,10 @@ def _conditions(config: SweepConfig, space: Space, dataset: Dataset, slots: Slot
     return Conditions(
         study=config.study_name,
         recipe=config.recipe,
-        fidelity=config.proxy,
         data=config.data.resolved(),
         data_fingerprint=dataset.fingerprint,
-        channels=dataset.channels,
-        num_classes=dataset.num_classes,
+        proxies=Proxies(space, config.proxy, dataset.channels, dataset.num_classes),
         provenance=provenance(slots.resources()),
-        match=space.match,
-        base=space.base,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -72,11 +73,12 @@ def check_match(match: str, varied: Iterable[str]) -> None:
 
 # The same variant is asked for again and again: by a suggester, the sweep, the report.
 @lru_cache(maxsize=65536)
-def match_cost(arch: ArchConfig, base: ArchConfig, match: str) -> Match:
+def match_cost(arch: ArchConfig, base: ArchConfig, match: str, most_uneven: float = math.inf) -> Match:
     """`arch` with the widths, among legal ones, that give it the cost of `base` at the least change of shape.
 
     Unchanged where it costs that within TOLERANCE. Otherwise the widths that scale most evenly among those within
-    TOLERANCE and within REACH legal widths of uniform scaling; or, if there are none, those of the nearest cost.
+    TOLERANCE and within REACH legal widths of uniform scaling; or, if there are none, those of the nearest cost. No
+    stage is widened more than `most_uneven` times as much as another.
     """
     price = MATCHES[match].of
     target = price(estimate(base))
@@ -85,8 +87,11 @@ def match_cost(arch: ArchConfig, base: ArchConfig, match: str) -> Match:
         return unchanged
     legal = [_legal_widths(stage) for stage in arch.stages]
     widths = _around(arch, legal, target, price)
+    ratios = widths / np.array(arch.column("width"))
+    even = ratios.max(axis=1) <= most_uneven * ratios.min(axis=1) * (1 + 1e-12)
+    widths, ratios = widths[even], ratios[even]
     departures = _prices(arch, widths, price) / target - 1
-    best = _best(widths / np.array(arch.column("width")), departures)
+    best = _best(ratios, departures)
     return Match(arch.with_stages(width=widths[best].tolist()), float(departures[best]))
 
 
@@ -116,7 +121,8 @@ def _around(arch: ArchConfig, legal: list[Column], target: int, price: Callable[
         legal[max(0, place[nearest] - REACH) : place[nearest] + REACH + 1]
         for legal, place in zip(legal, places, strict=True)
     ]
-    return np.array(list(itertools.product(*choices)))
+    # The variant's own widths are among them: they have its own shape.
+    return np.array([*itertools.product(*choices), arch.column("width")])
 
 
 def _nearest(legal: Column, wanted: Column) -> Column:

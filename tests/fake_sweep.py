@@ -16,6 +16,7 @@ from experiments.driver import Conditions, Driver, Job, architecture_record
 from experiments.fidelity import Fidelity
 from experiments.objectives import directions, read_objectives
 from experiments.optuna_view import OptunaView, open_optuna
+from experiments.proxies import Proxies
 from experiments.recipe import Recipe
 from experiments.suggest import SearchConfig, make_suggester
 from space import Space
@@ -118,7 +119,9 @@ class FakeSweep:
     @property
     def conditions(self) -> Conditions:
         data = DataConfig("digits", cache="cache")
-        return Conditions(self.name, Recipe(), self.fidelity, data, "f" * 16, 1, 10, self.provenance)
+        return Conditions(
+            self.name, Recipe(), data, "f" * 16, Proxies(self.space, self.fidelity, 1, 10), self.provenance
+        )
 
     def named(self, name: str) -> FakeSweep:
         """The same sweep under another name in the same database."""

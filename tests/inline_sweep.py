@@ -15,6 +15,7 @@ from experiments.driver import Conditions, Driver, architecture_record
 from experiments.fidelity import Fidelity
 from experiments.objectives import directions, read_objectives
 from experiments.optuna_view import OptunaView
+from experiments.proxies import Proxies
 from experiments.recipe import Recipe
 from experiments.suggest import SearchConfig, make_suggester
 from experiments.training import Training
@@ -47,7 +48,12 @@ def train_study(folder: Path) -> str:
     recipe, objectives = Recipe(batch_size=32), read_objectives(OBJECTIVES)
     provenance = Provenance("test", {}, {})
     conditions = Conditions(
-        STUDY, recipe, fidelity, dataset.config, dataset.fingerprint, dataset.channels, dataset.num_classes, provenance
+        STUDY,
+        recipe,
+        dataset.config,
+        dataset.fingerprint,
+        Proxies(space, fidelity, dataset.channels, dataset.num_classes),
+        provenance,
     )
     with Store.open(url) as store:
         store.add_architectures([architecture_record(space.base)])
