@@ -79,8 +79,8 @@ def kernel_caution(space: Space, kernels: Mapping[str, str]) -> str | None:
         return None
     remedies = {"train_time": "resources.kernels=reference", "latency": "latency.kernels=reference"}
     return (
-        f"times ({', '.join(fast)}) tell of kernels as well as networks: blocks of the paper's own parts have faster ones "
-        f"than their controls; {' '.join(remedies[name] for name in fast)} computes all alike"
+        f"times ({', '.join(fast)}) tell of kernels as well as networks: blocks of the paper's own parts have faster "
+        f"ones than their controls; {' '.join(remedies[name] for name in fast)} computes all alike"
     )
 
 
