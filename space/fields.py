@@ -9,6 +9,7 @@ from typing import Any
 
 from space.words import remedy
 from transxnet.arch import NUM_STAGES, StageConfig
+from transxnet.bounds import MOST
 from transxnet.operators import WORDS
 
 Value = int | float | str | tuple[int, ...]
@@ -46,9 +47,17 @@ class Field:
     def read(self, plain: Any) -> Value:
         """One value; raises ValueError that names the field."""
         try:
-            return self.kind.read(plain)
+            value = self.kind.read(plain)
+            self._require_at_most(value)
+            return value
         except ValueError as error:
             raise ValueError(f"{self.name}: {error}") from error
+
+    def _require_at_most(self, value: Value) -> None:
+        """Here, and not where networks are built, since whole columns of values are reckoned with before that."""
+        for number in value if isinstance(value, tuple) else (value,):
+            if self.name in MOST and number > MOST[self.name]:  # type: ignore[operator]  # words have no bound
+                raise ValueError(f"a value must be at most {MOST[self.name]:,}, got {number:,}; write a smaller one")
 
     def is_four(self, plain: Any) -> bool:
         """Whether a plain choice lists a value for each stage, rather than being one value for all."""

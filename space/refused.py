@@ -11,12 +11,13 @@ import numpy as np
 from space.codes import Coding
 from space.table import DemandTable
 from transxnet.arch import ArchConfig, StageConfig
+from transxnet.bounds import MOST
 from transxnet.columns import StageColumns, column
 from transxnet.stage_numbers import IDENTITY
 from transxnet.stage_rules import STAGE_RULES
 
 BARE = StageConfig(
-    depth=1, width=2**20, heads=1, osr_stride=1, local_mixer=IDENTITY, global_mixer=IDENTITY, ffn="plain"
+    depth=1, width=MOST["width"], heads=1, osr_stride=1, local_mixer=IDENTITY, global_mixer=IDENTITY, ffn="plain"
 )
 """A stage with so little in it that it takes any one value which any stage takes."""
 
@@ -31,7 +32,8 @@ def refused_choices(coding: Coding) -> Iterator[DemandTable]:
 
 def _whole_takes(base: ArchConfig, field: str, value: Any) -> bool:
     try:
-        dataclasses.replace(base, **{field: value})
+        # With a first map as small as can be: a rule about image_size and stem_stride together stands apart.
+        dataclasses.replace(base, **{"image_size": 1, "stem_stride": MOST["stem_stride"], field: value})
     except ValueError:
         return False
     return True

@@ -6,8 +6,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+import numpy as np
+
 from space.rules import RULES
-from transxnet.arch import NUM_STAGES
+from transxnet.arch import NUM_STAGES, is_map_too_large
 from transxnet.columns import STAGE_FIELDS, ArchColumns
 from transxnet.cost.closed_form import BLOCK_PARTS, downsampling_cost, head_cost, stem_cost, table_cost
 from transxnet.cost_terms import Cost
@@ -16,6 +18,9 @@ from transxnet.stage_rules import STAGE_RULES
 
 Formula: TypeAlias = Callable[[ArchColumns], Any]
 """From networks to a number for each: to a Cost, or to whether a demand is kept."""
+
+FIRST_MAP = "first_map_is_not_too_large"
+"""What image_size and stem_stride must keep together."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +48,7 @@ def demands(rules: tuple[str, ...]) -> Mapping[tuple[str, int | None], Formula]:
     """What a network keeps that can be built and has these rules, by the rule's name and the stage's index."""
     kept: dict[tuple[str, int | None], Formula] = {}
     kept |= {(name, stage): _stage_rule(name, stage) for name in STAGE_RULES for stage in range(NUM_STAGES)}
+    kept[FIRST_MAP, None] = lambda arch: np.logical_not(is_map_too_large(*arch.image_size, arch.stem_stride))
     kept |= {(name, None): RULES[name].holds for name in rules}
     return kept
 

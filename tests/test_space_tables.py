@@ -254,8 +254,9 @@ def test_a_matched_space_is_known_by_building():
 
 
 def test_a_space_too_wide_for_tables_is_known_by_building():
-    kernels = [[1, 3, 5, 7], *([size] for size in range(3, 401, 2))]
-    dimensions = [Dimension("ffn_kernels", "tied", kernels), Dimension("ffn_ratio", "tied", [4, *range(5, 200)]),
+    kernels = [[1, 3, 5, 7], *([size, other] for size in (1, 3, 5, 7) for other in range(9, 109, 2))]
+    ratios = [4, *(4 + step / 8 for step in range(1, 200))]
+    dimensions = [Dimension("ffn_kernels", "tied", kernels), Dimension("ffn_ratio", "tied", ratios),
                   Dimension("width", "tuple", [T.column("width"), *([16 * n] * 4 for n in range(1, 200))])]  # fmt: skip
     space = make(*dimensions)
     assert isinstance(space.prices, Built)

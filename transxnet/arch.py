@@ -10,8 +10,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
+from transxnet.bounds import MOST_MAP_SIDE, read_image_size, read_number, read_wholes, require_whole
 from transxnet.operators import PLACES, WORDS, Operator
-from transxnet.stage_numbers import Number, StageNumbers, are_sound_kernels, ceil_div
+from transxnet.stage_numbers import Number, StageNumbers, are_sound_kernels, ceil_div, is_anywhere
 from transxnet.stage_rules import STAGE_RULES
 
 NUM_STAGES = 4
@@ -71,11 +74,11 @@ class StageConfig(StageNumbers):
     """Whether a block's two branches are scaled and shifted for each channel before they are added."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "ffn_kernels", _as_int_tuple("ffn_kernels", self.ffn_kernels))
+        object.__setattr__(self, "ffn_kernels", read_wholes("ffn_kernels", self.ffn_kernels))
         for name in _STAGE_COUNTS:
-            _require_count(name, getattr(self, name), least=0 if name == "osr_overlap" else 1)
+            require_whole(name, getattr(self, name), least=0 if name == "osr_overlap" else 1)
         for name in ("idconv_share", "ffn_ratio"):
-            object.__setattr__(self, name, _require_number(name, getattr(self, name)))
+            object.__setattr__(self, name, read_number(name, getattr(self, name)))
         for name, words in WORDS.items():
             _require_known(getattr(self, name), words, name)
         for name in _SWITCHES:
@@ -138,23 +141,21 @@ class ArchConfig:
     """Outputs of the head; 0 leaves the head's classifier out."""
 
     def __post_init__(self) -> None:
-        if isinstance(self.image_size, int):
-            object.__setattr__(self, "image_size", (self.image_size, self.image_size))
-        object.__setattr__(self, "image_size", _as_int_tuple("image_size", self.image_size))
         object.__setattr__(self, "stages", tuple(self.stages))
         if len(self.stages) != NUM_STAGES:
             raise ValueError(f"a network has {NUM_STAGES} stages, got {len(self.stages)}; describe each of the four")
-        if len(self.image_size) != 2:
-            raise ValueError(f"image_size is one number or height and width, got {list(self.image_size)}")
-        for size in self.image_size:
-            _require_count("image_size", size)
         for name in ("stem_stride", "in_channels"):
-            _require_count(name, getattr(self, name))
-        _require_count("num_classes", self.num_classes, least=0)
+            require_whole(name, getattr(self, name))
+        require_whole("num_classes", self.num_classes, least=0)
+        object.__setattr__(self, "image_size", read_image_size_at(self.image_size, self.stem_stride))
 
     @property
     def id(self) -> str:
-        """Sixteen hexadecimal digits that name the built network: equal exactly when `canonical` is equal."""
+        """Sixteen hexadecimal digits that name the built network: equal exactly when `canonical` is equal.
+
+        The shapes of the maps are part of it, since cost and latency depend on them: other image sizes give other ids
+        even without position tables, where the modules are the same.
+        """
         return hashlib.sha256(json.dumps(self.canonical(), sort_keys=True).encode()).hexdigest()[:16]
 
     def canonical(self) -> dict[str, Any]:
@@ -168,8 +169,7 @@ class ArchConfig:
 
     def grids(self, image_size: tuple[int, int] | None = None) -> tuple[tuple[int, int], ...]:
         """Height and width of each stage's map for an image of `image_size` (the tables' own by default)."""
-        height, width = image_size or self.image_size
-        return stage_grids(height, width, self.stem_stride)
+        return stage_grids(*(image_size or self.image_size), self.stem_stride)
 
     def replace(self, **changes: Any) -> ArchConfig:
         """This network with other values of its own fields; raises ValueError as the constructor does."""
@@ -230,6 +230,23 @@ def stage_grids(height: Number, width: Number, stem_stride: Number) -> tuple[tup
     return tuple(grids)
 
 
+def is_map_too_large(height: Number, width: Number, stem_stride: Number) -> Any:
+    """Whether the first map, the largest, has more than MOST_MAP_SIDE positions a side."""
+    limit = MOST_MAP_SIDE * stem_stride
+    return (height > limit) | (width > limit)
+
+
+def read_image_size_at(size: Any, stem_stride: Number) -> tuple[int, int]:
+    """Height and width as of `read_image_size`; raises ValueError for a first map that is too large, too."""
+    height, width = read_image_size(size)
+    if is_anywhere(is_map_too_large(height, width, stem_stride)):
+        raise ValueError(
+            f"the first map must have at most {MOST_MAP_SIDE:,} positions a side, got image_size {height}x{width} at "
+            f"stem_stride {np.min(stem_stride)}; choose a smaller image"
+        )
+    return height, width
+
+
 def _canonical_stage(stage: StageConfig, grid: tuple[int, int]) -> dict[str, Any]:
     felt: dict[str, Any] = {"depth": stage.depth, "width": stage.width, "grid": list(grid)}
     for place in PLACES:
@@ -257,26 +274,6 @@ _SWITCHES = ("dpe", "position_table", "layer_scale")
 
 def _field_names(config: type) -> list[str]:
     return [field.name for field in dataclasses.fields(config)]
-
-
-def _as_int_tuple(name: str, values: Any) -> tuple[int, ...]:
-    if isinstance(values, str | Mapping) or not isinstance(values, Iterable):
-        raise ValueError(f"{name} must be a list of whole numbers, got {values!r}")
-    whole: tuple[int, ...] = tuple(values)
-    for value in whole:
-        _require_count(name, value)
-    return whole
-
-
-def _require_count(name: str, value: Any, least: int = 1) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise ValueError(f"{name} must be a whole number of at least {least}, got {value!r}")
-
-
-def _require_number(name: str, value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < float("inf"):
-        raise ValueError(f"{name} must be a number above 0, got {value!r}")
-    return float(value)
 
 
 def _require_switch(name: str, value: Any) -> None:

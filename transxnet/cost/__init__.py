@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from transxnet.arch import ArchConfig
+from transxnet.arch import ArchConfig, read_image_size_at
+from transxnet.bounds import ImageSize
 from transxnet.cost.closed_form import COMPONENTS, estimate, estimate_components
 from transxnet.cost.latency_table import LatencyTable
 from transxnet.cost.measured_latency import Effort, Latency, LatencySettings
@@ -13,15 +14,17 @@ __all__ = ["COMPONENTS", "OPERATORS", "Cost", "Effort", "Latency", "LatencySetti
            "estimate", "estimate_components", "latency", "measure", "training_memory"]  # fmt: skip
 
 
-def measure(arch: ArchConfig, image_size: tuple[int, int] | None = None) -> Cost:
+def measure(arch: ArchConfig, image_size: ImageSize | None = None) -> Cost:
     """Build the plain network and count it by fvcore, operator by operator, for one image of `image_size` pixels.
 
     `estimate` must give the same; this is the judge and takes seconds. Raises ValueError if the trace has an
-    operator whose cost nobody has decided on.
+    operator whose cost nobody has decided on, and for an image size that is none.
     """
     from transxnet.cost.traced import measure_built  # torch and fvcore come with this call only
 
-    return measure_built(arch, image_size or arch.image_size)
+    return measure_built(
+        arch, arch.image_size if image_size is None else read_image_size_at(image_size, arch.stem_stride)
+    )
 
 
 def latency(
@@ -32,7 +35,7 @@ def latency(
     *,
     kernels: str = "auto",
     threads: int | None = None,
-    image_size: int | tuple[int, int] | None = None,
+    image_size: ImageSize | None = None,
     effort: Effort = Effort(),  # noqa: B008  # a value, never changed
 ) -> Latency:
     """Build the network and time its inference on `device`: cpu, cuda or cuda:INDEX; batches lie channels_last.

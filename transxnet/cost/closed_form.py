@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import lru_cache
 
-from transxnet.arch import NUM_STAGES, STEM_KERNEL, ArchConfig, StageConfig
+from transxnet.arch import NUM_STAGES, STEM_KERNEL, ArchConfig, StageConfig, read_image_size_at
+from transxnet.bounds import ImageSize
 from transxnet.columns import ArchColumns
 from transxnet.cost_terms import Cost, batch_norm, conv, depthwise, group_norm, pool
 from transxnet.operators import GLOBAL_MIXERS, PLACES, Setting
@@ -20,16 +21,20 @@ COMPONENTS = (
 """The parts that a cost is split into; `norm` are the two group norms of each block."""
 
 
-def estimate(arch: ArchConfig | ArchColumns, image_size: tuple[int, int] | None = None) -> Cost:
-    """Cost for one image of `image_size` (height, width; by default the size of the position tables, which stay)."""
+def estimate(arch: ArchConfig | ArchColumns, image_size: ImageSize | None = None) -> Cost:
+    """Cost for one image of `image_size` (by default the size of the position tables, which stay).
+
+    Raises ValueError for an image size that is none, or gives too large a map.
+    """
     return total(estimate_components(arch, image_size).values())
 
 
-def estimate_components(arch: ArchConfig | ArchColumns, image_size: tuple[int, int] | None = None) -> dict[str, Cost]:
+def estimate_components(arch: ArchConfig | ArchColumns, image_size: ImageSize | None = None) -> dict[str, Cost]:
     """Cost of each of COMPONENTS for one image; they add up to `estimate`."""
-    grids, tables = arch.grids(image_size), arch.grids()
+    size = arch.image_size if image_size is None else read_image_size_at(image_size, arch.stem_stride)
+    grids, tables = arch.grids(size), arch.grids()
     parts = dict.fromkeys(COMPONENTS, Cost())
-    height, width = image_size or arch.image_size
+    height, width = size
     parts["stem"] = stem_cost(arch.in_channels, arch.stages[0].width, grids[0])
     parts["stem"] += Cost(kept=arch.in_channels * height * width)
     for index, stage in enumerate(arch.stages):

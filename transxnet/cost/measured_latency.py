@@ -11,6 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from transxnet.bounds import read_image_size
+
 DTYPES = ("float32", "bfloat16", "float16")
 """Of weights and images; float16 on a GPU only."""
 LEAST_REPEATS = 2
@@ -42,7 +44,8 @@ class LatencySettings:
         check_dtype(self.dtype, self.device)
         for name in ("batch", "threads"):
             check_count(name, getattr(self, name))
-        object.__setattr__(self, "image_size", _both_sides(self.image_size))
+        if self.image_size is not None:
+            object.__setattr__(self, "image_size", read_image_size(self.image_size))
 
     @property
     def key(self) -> str:
@@ -147,14 +150,3 @@ def checked_keys(plain: Mapping[str, Any], config: type, what: str) -> dict[str,
     if set(plain) != set(wanted):
         raise ValueError(f"{what} must have the keys {', '.join(wanted)}, got {', '.join(map(str, plain)) or 'none'}")
     return dict(plain)
-
-
-def _both_sides(size: Any) -> tuple[int, int] | None:
-    if size is None:
-        return None
-    sides = (size, size) if isinstance(size, int) else tuple(size)
-    if len(sides) != 2:
-        raise ValueError(f"image_size must be one number or height and width, got {list(sides)}; write for example 224")
-    for side in sides:
-        check_count("image_size", side)
-    return sides[0], sides[1]

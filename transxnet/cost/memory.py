@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from transxnet.arch import ArchConfig
+from transxnet.bounds import ImageSize
 from transxnet.columns import ArchColumns
 from transxnet.cost.closed_form import estimate
+from transxnet.cost.measured_latency import check_count
 from transxnet.stage_numbers import Number
 
 BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
@@ -42,16 +44,16 @@ def training_memory(
     arch: ArchConfig | ArchColumns,
     batch: int,
     precision: str = "float32",
-    image_size: tuple[int, int] | None = None,
+    image_size: ImageSize | None = None,
 ) -> TrainingMemory:
-    """What training `arch` with `batch` images of `image_size` (height, width; its own by default) holds.
+    """What training `arch` with `batch` images of `image_size` (its own by default) holds.
 
-    `precision` is float32, or bfloat16 or float16 for autocast. Raises ValueError for another, or a batch below 1.
+    `precision` is float32, or bfloat16 or float16 for autocast. Raises ValueError for another, and for a batch or an
+    image size that is none.
     """
     if precision not in BYTES:
         raise ValueError(f"precision must be one of {', '.join(BYTES)}, got {precision!r}")
-    if batch < 1:
-        raise ValueError(f"batch must be at least 1, got {batch}")
+    check_count("batch", batch)
     cost = estimate(arch, image_size)
     copies = cost.params * BYTES[precision] if BYTES[precision] < BYTES["float32"] else 0
     return TrainingMemory(

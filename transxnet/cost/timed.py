@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from transxnet.arch import ArchConfig, StageConfig
 from transxnet.block import Block
+from transxnet.bounds import ImageSize
 from transxnet.cost.measured_latency import Effort, Latency, LatencySettings, check_count, check_device, check_dtype
 from transxnet.kernels.choice import IMPLEMENTATIONS, check_name, implementation
 from transxnet.network import TransXNet
@@ -28,7 +29,7 @@ def settings_here(
     dtype: str = "float32",
     kernels: str = "auto",
     threads: int | None = None,
-    image_size: int | tuple[int, int] | None = None,
+    image_size: ImageSize | None = None,
 ) -> LatencySettings:
     """The settings of a latency on this machine, with what `kernels` really are here.
 
@@ -118,7 +119,7 @@ def device_name(device: str) -> str:
         return processor_name()
     index = torch.device(device).index or 0
     if index >= torch.cuda.device_count():
-        raise ValueError(f"device must be there, got {device} where torch finds {_gpus()}; write device=cpu")
+        raise ValueError(f"device must be there, got {device} where torch finds {_gpus()}; write for example cpu")
     return str(torch.cuda.get_device_name(index))
 
 
