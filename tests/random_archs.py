@@ -56,8 +56,8 @@ def architectures(draw: st.DrawFn, few: bool = False) -> ArchConfig:
 
 
 def sizes(few: bool = False) -> st.SearchStrategy[int]:
-    """A side of an image, in pixels."""
-    return st.sampled_from([32, 31]) if few else st.integers(20, 72)
+    """A side of an image, in pixels: maps are larger and smaller than what attention pools to, odd and even."""
+    return st.sampled_from([32, 31]) if few else st.integers(9, 36)
 
 
 FIXED = StageConfig(depth=1, width=8, heads=1, osr_stride=1)

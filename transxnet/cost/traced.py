@@ -7,11 +7,13 @@ import logging
 import math
 import warnings
 from collections import Counter
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, TypeAlias
 
 import torch
-from fvcore.nn import ActivationCountAnalysis, FlopCountAnalysis
+from fvcore.nn import FlopCountAnalysis
+from fvcore.nn.activation_count import _DEFAULT_SUPPORTED_OPS as OUTPUT_HANDLES
+from fvcore.nn.flop_count import _DEFAULT_SUPPORTED_OPS as FLOP_HANDLES
 from fvcore.nn.jit_handles import get_shape
 from torch import Tensor, nn
 
@@ -20,6 +22,11 @@ from transxnet.cost_terms import BATCH_NORM_FLOPS, OPERATORS, Cost
 from transxnet.network import TransXNet
 
 FUSED_ATTENTION = "aten::scaled_dot_product_attention"
+OUTPUTS = "outputs"
+"""Under what name the elements that operators put out are counted, beside the operators' own."""
+
+Handle: TypeAlias = Callable[[list[Any], list[Any]], Any]
+"""fvcore's: from an operator's inputs and outputs to a number, or to numbers by name."""
 
 # Operators that fvcore's convention counts as nothing: element-wise arithmetic, reductions, copies.
 UNCOUNTED = {
@@ -34,18 +41,37 @@ def measure_built(arch: ArchConfig, image_size: tuple[int, int]) -> Cost:
     network = TransXNet(arch, kernels="reference").eval()
     image = torch.zeros(1, arch.in_channels, *image_size)
     with _quiet(), torch.no_grad():
-        flops = FlopCountAnalysis(network, image).set_op_handle(FUSED_ATTENTION, _fused_products)
-        by_operator = flops.by_operator()
-        outputs = ActivationCountAnalysis(network, image).set_op_handle(FUSED_ATTENTION, _fused_outputs)
-        activations = outputs.total()
+        counts = FlopCountAnalysis(network, image).set_op_handle(**_handles())
+        by_operator = counts.by_operator()
         published = _published(network, image)
-    _refuse_unknown(flops.unsupported_ops(), by_operator)
+    activations = by_operator.pop(OUTPUTS, 0)
+    _refuse_unknown(counts.unsupported_ops(), by_operator)
     return Cost(
         params=sum(parameter.numel() for parameter in network.parameters()),
         **{name: int(by_operator[name]) for name in OPERATORS},
         macs_published=published,
         activations=int(activations),
     )
+
+
+def _handles() -> dict[str, Handle]:
+    """fvcore's handles of flops and of activations together: a trace takes longer than all counting."""
+    outputs: dict[str, Handle] = {**OUTPUT_HANDLES, FUSED_ATTENTION: _fused_outputs}
+    flops: dict[str, Handle] = {**FLOP_HANDLES, FUSED_ATTENTION: _fused_products}
+    return {kind: _both(kind, flops[kind], handle) for kind, handle in outputs.items() if kind in flops}
+
+
+def _both(kind: str, flops: Handle, outputs: Handle) -> Handle:
+    def count(given: list[Any], made: list[Any]) -> Counter[str]:
+        elements = sum(_by_name(kind, outputs(given, made)).values())
+        return _by_name(kind, flops(given, made)) + Counter({OUTPUTS: elements})
+
+    return count
+
+
+def _by_name(kind: str, found: Any) -> Counter[str]:
+    """What a handle found; a number alone goes by the operator's name."""
+    return found if isinstance(found, Counter) else Counter({kind.partition("::")[2]: found})
 
 
 def _fused_products(inputs: list[Any], outputs: list[Any]) -> Counter[str]:
