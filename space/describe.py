@@ -24,7 +24,7 @@ from space.terminal import page
 
 @dataclass(frozen=True)
 class DescribeConfig:
-    """What the command line gives."""
+    """What the command line gives. Raises ValueError for a wrong seed."""
 
     space: Mapping[str, Any]
     samples: int
@@ -34,6 +34,10 @@ class DescribeConfig:
     budget: Budget = field(default_factory=Budget)
     out: str | None = None
     """Folder for the page and the picture; None writes neither."""
+
+    def __post_init__(self) -> None:
+        if self.seed < 0:
+            raise ValueError(f"seed must be 0 or above, got {self.seed}")
 
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="describe")

@@ -6,18 +6,21 @@ import re
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 
 import pytest
 from rich.console import Console
 
 from space.budget import Budget
+from space.cli import run_entry_point
+from space.describe import main
 from space.description import Description
 from space.presets import load_preset
 from space.survey import survey
 from space.terminal import page
 
 
-def describe(*words, cwd=None, **environment):
+def process(*words, cwd=None, **environment):
     return subprocess.run(
         [sys.executable, "-m", "space.describe", *words],
         capture_output=True, text=True, cwd=cwd,
@@ -25,8 +28,36 @@ def describe(*words, cwd=None, **environment):
     )  # fmt: skip
 
 
+@dataclass(frozen=True)
+class Done:
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+@pytest.fixture
+def describe(monkeypatch, capsys):
+    """The program in this process, without the seconds that it takes to start one."""
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "1")  # which the program sets
+
+    def run(*words, cwd=None):
+        monkeypatch.setattr(sys, "argv", ["describe", *words])
+        if cwd is not None:
+            monkeypatch.chdir(cwd)
+        code = 0
+        try:
+            run_entry_point(main)
+        except SystemExit as ended:
+            code = ended.code or 0
+        return Done(code, *capsys.readouterr())
+
+    return run
+
+
 def test_a_small_space_is_described_exactly(tmp_path):
-    done = describe("space=osr_stride", cwd=tmp_path)
+    done = process("space=osr_stride", cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     for told in [
         "How far may OSRA reduce keys and values",
@@ -46,7 +77,7 @@ def test_a_small_space_is_described_exactly(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_largest_space_is_sampled_in_seconds():
+def test_the_largest_space_is_sampled_in_seconds(describe):
     start = time.perf_counter()
     done = describe("space=transxnet", "seed=1")
     assert time.perf_counter() - start < 30  # some 2.5 s alone; the rest is for a busy machine
@@ -55,13 +86,13 @@ def test_the_largest_space_is_sampled_in_seconds():
     assert "46.2% of the points, exactly: about 220,594,176" in done.stdout
 
 
-def test_another_seed_draws_other_samples():
+def test_another_seed_draws_other_samples(describe):
     first, other = (describe("space=transxnet", "samples=200", seed) for seed in ("seed=1", "seed=2"))
     assert "Cost of 200 legal points, drawn at random" in first.stdout
     assert first.stdout != other.stdout
 
 
-def test_rules_costs_and_what_moves_them_are_told():
+def test_rules_costs_and_what_moves_them_are_told(describe):
     done = describe("space=transxnet", "samples=20000", "budget.max_gmacs=1.5")
     assert done.returncode == 0, done.stderr
     # 4 of 5 widths fit two of the three fours of heads, 1 of 5 all of them.
@@ -79,7 +110,7 @@ def test_rules_costs_and_what_moves_them_are_told():
     assert "█" in done.stdout
 
 
-def test_a_space_of_10_to_the_28_is_told_in_seconds():
+def test_a_space_of_10_to_the_28_is_told_in_seconds(describe):
     start = time.perf_counter()
     done = describe("space=everything")
     assert time.perf_counter() - start < 20  # some 1.7 s alone; the rest is for a busy machine
@@ -101,7 +132,7 @@ def test_nothing_is_wider_than_the_terminal(name, width):
     assert sum("▲ baseline" in line for line in lines) == marks
 
 
-def test_few_variants_are_listed_with_their_costs_and_against_the_budget():
+def test_few_variants_are_listed_with_their_costs_and_against_the_budget(describe):
     done = describe("space=local_mixer", "budget.max_params_m=13")
     assert done.returncode == 0, done.stderr
     # Parameters and multiply-adds of T with each local mixer, and about what training it takes.
@@ -112,11 +143,11 @@ def test_few_variants_are_listed_with_their_costs_and_against_the_budget():
 
 
 def test_a_terminal_without_block_characters_is_served():
-    done = describe("space=osr_stride", PYTHONIOENCODING="ascii")
+    done = process("space=osr_stride", PYTHONIOENCODING="ascii")
     assert done.returncode == 0, done.stderr
 
 
-def test_a_page_and_a_picture_are_written(tmp_path):
+def test_a_page_and_a_picture_are_written(describe, tmp_path):
     done = describe("space=osr_stride", "budget.max_gmacs=1.85", "out=told/here", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     page, picture = tmp_path / "told/here/space.html", tmp_path / "told/here/space.png"
@@ -130,7 +161,7 @@ def test_a_page_and_a_picture_are_written(tmp_path):
     assert not re.findall(r"url\((?!#)", text)
 
 
-def test_what_users_write_is_escaped_in_the_page(tmp_path):
+def test_what_users_write_is_escaped_in_the_page(describe, tmp_path):
     (tmp_path / "conf" / "space").mkdir(parents=True)
     (tmp_path / "conf" / "space" / "mine.yaml").write_text(OWN.replace("name: mine", "name: <b>$x^{2$</b>"))
     done = describe("--config-dir", "conf", "space=mine", "out=.", cwd=tmp_path)
@@ -140,7 +171,7 @@ def test_what_users_write_is_escaped_in_the_page(tmp_path):
     assert "&lt;b&gt;$x^{2$" in text
 
 
-def test_choices_that_change_nothing_and_those_never_legal_are_told():
+def test_choices_that_change_nothing_and_those_never_legal_are_told(describe):
     changes = ("osr_overlap.vary=stage", "osr_stride.choices.stage1=[8,3]")
     done = describe("space=osr_stride", *(f"space.dimensions.{change}" for change in changes))
     assert done.returncode == 0
@@ -149,7 +180,7 @@ def test_choices_that_change_nothing_and_those_never_legal_are_told():
     assert "none: every choice" not in done.stdout
 
 
-def test_a_matched_space_tells_what_its_variants_have_in_common():
+def test_a_matched_space_tells_what_its_variants_have_in_common(describe):
     done = describe("space=ffn", "match=gmacs")
     assert done.returncode == 0, done.stderr
     assert "all have the base's multiply-adds within 1%, by their widths" in done.stdout
@@ -167,7 +198,7 @@ dimensions:
 """
 
 
-def test_a_users_own_file_works_the_same_way(tmp_path):
+def test_a_users_own_file_works_the_same_way(describe, tmp_path):
     (tmp_path / "conf" / "space").mkdir(parents=True)
     (tmp_path / "conf" / "space" / "mine.yaml").write_text(OWN)
     done = describe("--config-dir", "conf", "space=mine", cwd=tmp_path)
@@ -188,6 +219,11 @@ def test_a_users_own_file_works_the_same_way(tmp_path):
         ("out=/dev/null", "out must be a folder that can be written, got /dev/null (File exists); choose another"),
         ("spase=idconv_groups", "unknown key 'spase'; did you mean space?"),
         ("match=gmac", "unknown match 'gmac'; did you mean gmacs?"),
+        ("seed=-1", "seed must be 0 or above, got -1"),
+        (
+            "space.dimensions.idconv_groups.choices=[2,99999999999999999999]",
+            "idconv_groups: a value must be at most 1,024, got 99,999,999,999,999,999,999; write a smaller one",
+        ),
         ("samples=0", "samples must be at least 1, got 0; write for example 100000"),
         ("samples=many", "samples must be a whole number, got 'many'; change samples"),
         ("space.base=transxnet_x", "unknown variant 'transxnet_x'; did you mean transxnet_t?"),
@@ -197,12 +233,12 @@ def test_a_users_own_file_works_the_same_way(tmp_path):
         ),
     ],
 )
-def test_a_wrong_word_is_one_line_and_exit_code_2(word, told):
+def test_a_wrong_word_is_one_line_and_exit_code_2(describe, word, told):
     done = describe(word)
     assert (done.returncode, done.stdout, done.stderr) == (2, "", f"error: {told}\n")
 
 
-def test_help_shows_every_option():
+def test_help_shows_every_option(describe):
     done = describe("--help")
     assert done.returncode == 0
     for told in ["space=NAME", "samples: 100000", "seed: 0", "--config-dir", "idconv_groups", "tiny_demo", "transxnet"]:
