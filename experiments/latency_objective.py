@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from analysis.metrics import Metric
@@ -32,19 +33,30 @@ class LatencyConfig:
     """How blocks are computed: auto, reference, pytorch, native or triton."""
 
     def __post_init__(self) -> None:
-        if self.device is not None:
-            check_device(self.device)
-        check_dtype(self.dtype, self.device or "cuda")  # whether there is a GPU is asked where latency is measured
-        check_count("latency.batch", self.batch)
-        check_count("latency.threads", self.threads)
-        check_name(self.kernels)
+        with _keys_of_a_sweep():
+            if self.device is not None:
+                check_device(self.device)
+            check_dtype(self.dtype, self.device or "cuda")  # whether there is a GPU is asked where latency is measured
+            check_count("batch", self.batch)
+            check_count("threads", self.threads)
+            check_name(self.kernels)
 
 
 def latency_settings(config: LatencyConfig, objectives: Sequence[Metric]) -> LatencySettings | None:
     """The settings on this machine, None if latency is no objective; raises ValueError for a missing device."""
     if not any(objective.name == LATENCY for objective in objectives):
         return None
-    return settings_here(config.device, config.batch, config.dtype, config.kernels, config.threads)
+    with _keys_of_a_sweep():
+        return settings_here(config.device, config.batch, config.dtype, config.kernels, config.threads)
+
+
+@contextmanager
+def _keys_of_a_sweep() -> Iterator[None]:
+    """Errors, which begin with a setting's name, begin with its key on the command line."""
+    try:
+        yield
+    except ValueError as error:
+        raise ValueError(f"latency.{error}") from error
 
 
 def measure_by(settings: LatencySettings) -> Measure:

@@ -144,12 +144,12 @@ def test_a_search_that_measures_beside_trials_says_so():
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ({"device": "gpu"}, "latency: device must be cpu, cuda or cuda:INDEX, got 'gpu'"),
-        ({"dtype": "int8"}, "latency: dtype must be one of float32, bfloat16, float16, got 'int8'"),
-        ({"device": "cpu", "dtype": "float16"}, "latency: dtype float16 needs a GPU"),
+        ({"device": "gpu"}, r"latency\.device must be cpu, cuda or cuda:INDEX, got 'gpu'"),
+        ({"dtype": "int8"}, r"latency\.dtype must be one of float32, bfloat16, float16, got 'int8'"),
+        ({"device": "cpu", "dtype": "float16"}, r"latency\.dtype float16 needs a GPU"),
         ({"batch": 0}, r"latency\.batch must be a whole number of at least 1, got 0"),
         ({"threads": 0}, r"latency\.threads must be a whole number of at least 1, got 0"),
-        ({"kernels": "fast"}, "latency: kernels must be one of auto"),
+        ({"kernels": "fast"}, r"latency\.kernels must be one of auto"),
     ],
 )
 def test_wrong_words_are_refused_in_one_line(words, said):
