@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from space import IllegalVariant, Space
 from space.budget import Budget
+from space.space import UnmatchedVariant
 from transxnet.arch import ArchConfig
 from transxnet.cost import Cost, estimate
 
@@ -50,10 +51,6 @@ class Candidates:
             self.taken[variant.id] = variant.labels
         return variant
 
-    def admits(self, labels: dict[str, str]) -> bool:
-        """Whether `take` would give a variant."""
-        return isinstance(self._variant(labels), Variant)
-
     def baseline(self) -> Variant:
         """The space's baseline, whatever it costs: all others are compared with it."""
         labels = dict(self.space.baseline)
@@ -71,6 +68,8 @@ class Candidates:
         """The variant, why it is refused, or None for a point that was given out itself."""
         try:
             arch = self.space.build(labels)
+        except UnmatchedVariant:
+            return "no width matches the baseline's cost"
         except IllegalVariant:
             return "illegal"
         if (before := self.taken.get(arch.id)) is not None:

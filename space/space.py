@@ -33,6 +33,10 @@ class IllegalVariant(ValueError):
     """A point of the space whose network cannot be built, or breaks a rule of the space."""
 
 
+class UnmatchedVariant(IllegalVariant):
+    """A point of a space with a `match` whose network costs what the base costs at none of its widths."""
+
+
 @dataclass(frozen=True)
 class Ineffective:
     """Choices on one axis that all build the same network, the other axes being at the baseline."""
@@ -194,7 +198,7 @@ class Space:
             return arch
         found = match_cost(arch, self.base, self.match)
         if not found.holds:
-            raise IllegalVariant(
+            raise UnmatchedVariant(
                 f"no widths give it the base's {MATCHES[self.match].label} within {TOLERANCE:.0%}: the nearest, "
                 f"{', '.join(map(str, found.arch.column('width')))}, depart by {found.departure:+.1%}"
             )

@@ -70,11 +70,6 @@ class Survey:
     never_legal: tuple[tuple[str, str], ...]
     """Axis and label of each choice that no legal point makes, as far as is known."""
 
-    @property
-    def covers_all(self) -> bool:
-        """Whether every legal point was built."""
-        return self.is_whole and self.built == len(self.points)
-
 
 def survey(space: Space, samples: int = 100_000, seed: int = 0, budget: Budget | None = None) -> Survey:
     """Look at every point of a space of up to a million, and at `samples` random ones of a larger space.

@@ -6,8 +6,10 @@ import pytest
 
 from experiments.candidates import Budget, Candidates, Variant
 from space import IllegalVariant, Space
+from space.dimension import Dimension
 from space.presets import load_preset
 from transxnet.cost import estimate
+from transxnet.variants import VARIANTS
 
 # With a static convolution (no overlap to feel at stride 1) many points are one network.
 TWINS = Space.from_dict(
@@ -43,9 +45,7 @@ def test_a_variant_carries_its_labels_network_and_cost():
 def test_a_point_is_given_out_once_and_its_repetition_is_not_counted():
     candidates = Candidates(load_preset("tiny_demo"), Budget())
     labels = {"idconv_groups": "4", "ffn_kernels": "3"}
-    assert candidates.admits(labels)
     assert candidates.take(labels) is not None
-    assert not candidates.admits(labels)
     assert candidates.take(labels) is None
     assert not candidates.refused
 
@@ -74,6 +74,14 @@ def test_illegal_points_are_refused_and_counted():
             illegal += 1
     assert candidates.refused["illegal"] == illegal > 0
     assert len(found) == space.size - sum(candidates.refused.values())
+
+
+def test_a_variant_that_no_width_matches_is_refused_for_that() -> None:
+    costly = Dimension("image_size", "tied", [224, 1792])
+    space = Space("mine", "A question?", VARIANTS["transxnet_t"].arch, "transxnet_t", (costly,), match="gmacs")
+    candidates = Candidates(space, Budget())
+    assert [variant.arch for variant in everything(candidates)] == [space.base]
+    assert candidates.refused == {"no width matches the baseline's cost": 1}
 
 
 @pytest.mark.parametrize("limit", ["max_gmacs", "max_params_m"])
