@@ -29,6 +29,7 @@ os.environ["OMP_NUM_THREADS"] = "1"
 
 import numpy as np
 
+from benchmarks.out import require_writable
 from space.presets import load_preset
 from space.space import Space
 from transxnet.arch import ArchConfig
@@ -90,9 +91,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sizes = dataclasses.replace(
             QUICK if options.quick else Sizes(), **{k: n for k, n in asked.items() if n is not None}
         )
+        require_writable(options.out)
     except ValueError as error:
         print(f"benchmarks.cost: {error}", file=sys.stderr)
-        return 1
+        return 2
     rows: list[Row] = []
     print(HEADER)
     for row in measured(sizes):
@@ -209,7 +211,6 @@ def _write(path: Path, sizes: Sizes, rows: Sequence[Row]) -> None:
         "sizes": dataclasses.asdict(sizes),
         "rows": [{**dataclasses.asdict(row), "rate": row.rate} for row in rows],
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(content, indent=2) + "\n")
 
 

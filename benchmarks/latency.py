@@ -25,15 +25,19 @@ from rich.table import Table
 
 from benchmarks.on_latency.errors import Errors
 from benchmarks.on_latency.networks import draw, predictable
+from benchmarks.out import require_writable
 from experiments.provenance import code_version, machine
 from space.presets import load_preset
 from transxnet.arch import ArchConfig
 from transxnet.cost import LatencySettings, LatencyTable, estimate
+from transxnet.cost.measured_latency import check_count
 from transxnet.cost.timed import settings_here
 from transxnet.cost.timed_parts import TorchBench
 
 AT_ONCE = 12
 """Whole networks that take turns; they lie in memory together."""
+LEAST = {"image_size": 1, "held_out": 2, "sample": 1, "seed": 0, "batch": 1, "threads": 1, "passes": 1, "rounds": 1}
+"""The least value of each number of the command line."""
 QUICK = {"space": "tiny_demo", "image_size": 32, "sample": 30, "held_out": 2, "passes": 1, "rounds": 2}
 
 
@@ -44,11 +48,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         vars(options).update(QUICK)
     console = Console()
     try:
+        for name, least in LEAST.items():
+            check_count(name, getattr(options, name), least)
+        require_writable(options.out)
         found = run(options, console)
     except ValueError as error:
         print(f"benchmarks.latency: {error}", file=sys.stderr)
-        return 1
-    options.out.parent.mkdir(parents=True, exist_ok=True)
+        return 2
     options.out.write_text(json.dumps(found, indent=2) + "\n")
     console.print(str(options.out), highlight=False)
     return 0

@@ -7,6 +7,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+sys.path.append(str(Path(__file__).parent.parent))  # benchmarks are not installed
+
+from benchmarks.cost import main
+
 ROOT = Path(__file__).parent.parent
 
 
@@ -31,7 +37,16 @@ def test_a_quick_run_holds_every_way_against_the_built_network(tmp_path: Path) -
     assert "500 of everything" in done.stdout
 
 
-def test_a_size_of_nothing_is_told_in_one_line() -> None:
-    done = run("--points", "0")
-    assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == "benchmarks.cost: points must be at least 1, got 0\n"
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--points", "0"], "points must be at least 1, got 0"),
+        (["--out", "/dev/null/a"], "--out must be a file that can be written, got /dev/null/a (File exists); "
+                                   "choose another"),
+    ],
+)  # fmt: skip
+def test_a_wrong_word_is_told_in_one_line_before_anything_is_measured(
+    words: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(words) == 2
+    assert capsys.readouterr() == ("", f"benchmarks.cost: {said}\n")

@@ -11,6 +11,7 @@ import pytest
 
 sys.path.append(str(Path(__file__).parent.parent))  # benchmarks are not installed
 
+from benchmarks.latency import main
 from benchmarks.on_latency.errors import Errors
 from benchmarks.on_latency.networks import draw, predictable
 from space.presets import load_preset
@@ -37,12 +38,24 @@ def test_a_quick_run_tells_errors_and_keeps_the_table(tmp_path: Path) -> None:
     assert LatencyTable.from_dict(written["table"]).size == written["parts"]
 
 
-@pytest.mark.parametrize(("word", "said"), [("--space", "unknown space 'nope'"), ("--kernels", "kernels must be one")])
-def test_an_unknown_word_is_told_in_one_line(word: str, said: str) -> None:
-    done = run(word, "nope")
-    assert done.returncode == 1
-    assert done.stderr.startswith(f"benchmarks.latency: {said}")
-    assert done.stderr.count("\n") == 1
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--space", "nope"], "unknown space 'nope'"),
+        (["--kernels", "nope"], "kernels must be one"),
+        (["--held-out", "1"], "held_out must be a whole number of at least 2, got 1"),
+        (["--seed", "-1"], "seed must be a whole number of at least 0, got -1"),
+        (["--out", "/dev/null/a"], "--out must be a file that can be written, got /dev/null/a (File exists)"),
+    ],
+)
+def test_a_wrong_word_is_told_in_one_line_before_anything_is_measured(
+    words: list[str], said: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    assert main(["--out", str(tmp_path / "a.json"), *words]) == 2
+    out, errors = capsys.readouterr()
+    assert out == ""
+    assert errors.startswith(f"benchmarks.latency: {said}")
+    assert errors.count("\n") == 1
 
 
 def test_errors_are_relative_to_what_was_measured() -> None:
