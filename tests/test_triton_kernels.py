@@ -54,6 +54,19 @@ CASES = {
     "several_tiles_and_chunks": Case((15, 13), (3,), (8,)),
     "channel_blocks": Case((2, 3), (3,), (80,), residual=False),
 }
+BLOCKS: dict[str, tuple[dict[str, Any], bool]] = {
+    "the_papers": ({}, True),
+    "the_papers_in_evaluation": ({}, False),
+    "dyconv": ({"local_mixer": "dyconv"}, True),
+    "d_dwconv": ({"local_mixer": "d_dwconv", "ffn": "inverted_residual"}, True),
+    "dwconv_and_plain_ffn": ({"local_mixer": "dwconv", "ffn": "plain"}, True),
+    "series": ({"mixing": "series", "global_mixer": "sra", "token_enhancer": "conv1x1"}, True),
+    "few_parts": (
+        {"local_mixer": "none", "global_mixer": "none", "token_enhancer": "none", "dpe": False, "layer_scale": False},
+        True,
+    ),
+}
+"""Fields of a stage that depart from the paper's, and whether the block trains."""
 ALL_CASES = pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 
 
@@ -238,15 +251,21 @@ class TestKernels:
         torch.library.opcheck(ops._own_grad_input_op, (grad, kernels))
         torch.library.opcheck(ops._own_grad_kernels_op, (grad, x, 3, torch.float32))
 
-    @pytest.mark.parametrize("training", [True, False])
-    def test_a_block_of_them_is_the_reference_block(self, small_arch: ArchConfig, training: bool) -> None:
+    @pytest.mark.parametrize(("words", "training"), BLOCKS.values(), ids=BLOCKS)
+    def test_a_block_of_them_is_the_reference_block(
+        self, small_arch: ArchConfig, words: dict[str, Any], training: bool
+    ) -> None:
         torch.manual_seed(0)
-        plain = Block(small_arch.stages[1], drop_path=0.0).to(DEVICE, torch.float64).train(training)
+        stage = replace(small_arch.stages[1], **words)
+        plain = Block(stage, drop_path=0.0).to(DEVICE, torch.float64).train(training)
         for scale in (plain.layer_scale1, plain.layer_scale2):
-            torch.nn.init.ones_(scale.weight)  # as it is made, 1e-5, it would hide what it scales
+            if stage.layer_scale:
+                torch.nn.init.ones_(scale.weight)  # as it is made, 1e-5, it would hide what it scales
         fast = copy.deepcopy(plain)
-        x, grad = torch.randn(2, 2, small_arch.stages[1].width, 4, 4, dtype=torch.float64, device=DEVICE)
-        table = torch.randn(position_table_shape(small_arch.stages[1], (4, 4)), dtype=torch.float64, device=DEVICE)
+        x, grad = torch.randn(2, 2, stage.width, 4, 4, dtype=torch.float64, device=DEVICE)
+        table = None
+        if stage.has_table:
+            table = torch.randn(position_table_shape(stage, (4, 4)), dtype=torch.float64, device=DEVICE)
         expected, found = plain(x, table), block(fast, x, table)
         torch.testing.assert_close(found, expected, rtol=1e-10, atol=1e-10)
         expected.backward(grad)
