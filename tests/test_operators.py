@@ -81,7 +81,7 @@ def test_every_parameter_learns_and_is_counted(words: dict[str, object], small_a
     assert all(name.endswith(("q.weight", "q.bias", "position_table")) for name in without_influence)
 
 
-@pytest.mark.parametrize("kernels", ["reference", "pytorch", "auto"])
+@pytest.mark.parametrize("kernels", ["reference", "auto"])  # auto is pytorch wherever a block departs from the paper's
 def test_it_trains_channels_last_as_trials_do(kernels: str, words: dict[str, object], small_arch: ArchConfig) -> None:
     outcomes = []
     for layout in (torch.contiguous_format, torch.channels_last):
