@@ -10,6 +10,7 @@ import numpy as np
 
 from space.codes import Coding
 from space.space import Space
+from transxnet.bounds import MOST
 from transxnet.columns import STAGE_FIELDS, Column, StageColumns
 from transxnet.stage_rules import STAGE_RULES, StageRule
 
@@ -32,7 +33,7 @@ class CommonWidths:
 
     def _widths(self, stage: int, own: int) -> Column:
         if (stage, own) not in self._known:
-            widths = np.arange(1, WIDER * own + 1)
+            widths = np.arange(1, min(WIDER * own, MOST["width"]) + 1)
             legal = np.ones(len(widths), dtype=bool)
             for rule in STAGE_RULES.values():
                 if "width" in rule.fields:

@@ -13,6 +13,7 @@ import numpy as np
 
 from space.words import require_known
 from transxnet.arch import ArchConfig, StageConfig
+from transxnet.bounds import MOST
 from transxnet.columns import ArchColumns, Column, StageColumns
 from transxnet.cost import Cost, estimate
 from transxnet.stage_numbers import Number
@@ -103,7 +104,7 @@ def width_factor(arch: ArchConfig, base: ArchConfig) -> float:
 
 def _legal_widths(stage: StageConfig) -> Column:
     """Widths with which the stage can be built, in increasing order."""
-    widths = np.arange(1, MOST_FACTOR * stage.width + 1)
+    widths = np.arange(1, min(MOST_FACTOR * stage.width, MOST["width"]) + 1)
     columns = StageColumns({**vars(stage), "width": widths})
     legal = np.ones(len(widths), dtype=bool)
     for rule in STAGE_RULES.values():

