@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -16,7 +17,7 @@ POOLED_SIDE = 7
 """Most positions a side that pooled-token attention pools keys and values to (PVTv2, linear)."""
 
 
-class StageNumbers:
+class StageNumbers(ABC):
     """What StageConfig and StageColumns have in common: fields of the same names, and all that follows from them."""
 
     depth: Number
@@ -42,24 +43,24 @@ class StageNumbers:
     layer_scale: Any
 
     @property
+    @abstractmethod
     def ffn_scales(self) -> Number:
         """Number of MS-FFN kernels."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def ffn_tap_sum(self) -> Number:
         """Taps of one kernel of each size of the MS-FFN, summed: 1 + 9 + 25 + 49 for the paper's."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def ffn_first_taps(self) -> Number:
         """Taps of the MS-FFN's first kernel, whose share of the channels takes the remainder."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def ffn_kernels_are_sound(self) -> Any:
         """Whether the MS-FFN's kernels are odd, and increase."""
-        raise NotImplementedError
 
     @property
     def has_local(self) -> Any:
