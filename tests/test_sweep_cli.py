@@ -102,7 +102,9 @@ def test_latency_is_an_objective_measured_once_and_kept_with_its_settings(tmp_pa
 
 def test_matched_variants_are_a_study_of_their_own(tmp_path, monkeypatch, shared_ray):
     monkeypatch.chdir(tmp_path)
-    assert exit_code_of(monkeypatch, *WORDS, "match=params", "trials=3", "seeds=1") == 0
+    # At full width the targets' proxies are up to 6 % apart if they are not matched themselves.
+    words = (*WORDS, "proxy.width_scale=1", "match=params", "trials=3", "seeds=1")
+    assert exit_code_of(monkeypatch, *words) == 0
     name = f"{STUDY}-match-params"
     with Store.open("sqlite:///runs/transxnet.db", create=False) as store:
         study, known = store.study(name), store.architectures(name)
@@ -112,7 +114,7 @@ def test_matched_variants_are_a_study_of_their_own(tmp_path, monkeypatch, shared
     trained = [known[trial.trained_arch_id].params / known[own.trained_arch_id].params for trial in trials]
     assert study.space["match"] == "params"
     assert len(costs) == 3
-    assert trained == pytest.approx([1] * 3, abs=0.12), "what is trained is matched as widths of 8 channels allow"
+    assert trained == pytest.approx([1] * 3, abs=0.01), "what is trained is matched too"
     assert all(abs(cost - 1) <= 0.01 for cost in costs)
     report = (tmp_path / "runs" / name / "report" / "report.html").read_text()
     assert "Variants are matched to the baseline" in report
