@@ -3,18 +3,23 @@
 `Store` is the door; it takes and gives the frozen records named here. It knows no other house of the project.
 """
 
+from db.faults import LeadLost, RecordAway, RecordDamaged, RecordFault, RecordFull
 from db.names import check_name
+from db.recorder import Recorder
 from db.records import (
     ArchitectureRecord,
     ArtifactRecord,
     EpochRecord,
     Json,
     LatencyRecord,
+    LeadRecord,
     Provenance,
     StudyRecord,
+    TrialEnd,
     TrialRecord,
     TrialState,
 )
+from db.spool import Spool
 from db.storage import StorageConfig
 from db.store import Store
 
@@ -24,10 +29,19 @@ __all__ = [
     "EpochRecord",
     "Json",
     "LatencyRecord",
+    "LeadLost",
+    "LeadRecord",
     "Provenance",
+    "RecordAway",
+    "RecordDamaged",
+    "RecordFault",
+    "RecordFull",
+    "Recorder",
+    "Spool",
     "StorageConfig",
     "Store",
     "StudyRecord",
+    "TrialEnd",
     "TrialRecord",
     "TrialState",
     "check_name",

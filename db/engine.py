@@ -23,6 +23,8 @@ from db.urls import is_sqlite, show_url
 
 BUSY_TIMEOUT_S = 30
 _PRAGMAS = (f"busy_timeout = {BUSY_TIMEOUT_S * 1000}", "foreign_keys = ON", "synchronous = FULL")
+_NOTICE_S = {"connect_timeout": 10, "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3}
+"""How soon libpq notices that a server is gone; left alone it may take hours."""
 _SQLITE_HEAD = b"SQLite format 3\0"
 _BEGIN = "sqlite_begin"
 _ANOTHER_FILE = "name another file with storage.url=sqlite:///PATH"
@@ -41,7 +43,7 @@ def open_engine(url: URL, *, create: bool) -> Engine:
             path.parent.mkdir(parents=True, exist_ok=True)
         url = url.set(database=str(path))
     try:
-        engine = create_engine(url, pool_pre_ping=not is_sqlite(url))
+        engine = create_engine(url, pool_pre_ping=not is_sqlite(url), connect_args=_connect_args(url))
     except ModuleNotFoundError as error:
         raise ValueError(
             f"PostgreSQL needs the driver psycopg, which is not installed, for {show_url(url)}; "
@@ -51,6 +53,10 @@ def open_engine(url: URL, *, create: bool) -> Engine:
         event.listen(engine, "connect", _on_connect)
         event.listen(engine, "begin", _on_begin)
     return engine
+
+
+def _connect_args(url: URL) -> dict[str, Any]:
+    return {} if is_sqlite(url) else {name: value for name, value in _NOTICE_S.items() if name not in url.query}
 
 
 def missing_database(shown: str) -> ValueError:

@@ -115,6 +115,9 @@ class TrialRecord:
     provenance: Provenance
     id: int | None = None
     """Given by the store."""
+    uid: str | None = None
+    """32 hexadecimal digits, of whoever began it or else of the store: one uid is one trial, however often it is
+    stored. None for trials of before there were such."""
     epochs_run: int = 0
     val_accuracy: float | None = None
     """Share of the validation split classified correctly after the last epoch, 0 to 1. None unless COMPLETE."""
@@ -127,8 +130,47 @@ class TrialRecord:
     """Id of the trial with the same spec_key whose result this is, if it was not trained again."""
     retry_of: int | None = None
     """Id of the interrupted or failed trial that this one runs again."""
+    resumed_epochs: int = 0
+    """How many of its epochs are those of the trial that it retries, from whose checkpoint it went on."""
     started_at: datetime | None = None
     finished_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class TrialEnd:
+    """How a running trial ended; the fields are those of TrialRecord."""
+
+    trial_id: int
+    state: TrialState
+    epochs_run: int
+    val_accuracy: float | None = None
+    val_loss: float | None = None
+    train_seconds: float | None = None
+    reason: str | None = None
+    finished_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class LeadRecord:
+    """Which driver runs a study. It alone may write the study's trials."""
+
+    study: str
+    holder: str
+    """32 hexadecimal digits that no other driver has."""
+    host: str
+    process: int
+    """Its number on that host."""
+    place: str = ""
+    """Tells apart what the host's name and the process's number may have in common: boots, containers, processes."""
+    renewed_at: datetime | None = None
+    """When the driver was last heard of, by the database's clock."""
+    age_s: float = field(default=0.0, metadata=DERIVED)
+    """Seconds since then."""
+
+    @property
+    def who(self) -> str:
+        """For people."""
+        return f"process {self.process} on {self.host}"
 
 
 @dataclass(frozen=True)

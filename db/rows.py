@@ -14,21 +14,23 @@ from db.records import (
     ArtifactRecord,
     EpochRecord,
     LatencyRecord,
+    LeadRecord,
     Provenance,
     StudyRecord,
     TrialRecord,
 )
-from db.schema import ArchitectureRow, ArtifactRow, Base, EpochRow, LatencyRow, StudyRow, TrialRow
+from db.schema import ArchitectureRow, ArtifactRow, Base, EpochRow, LatencyRow, LeadRow, StudyRow, TrialRow
 
 _TABLES: dict[type, type[Base]] = {
     StudyRecord: StudyRow,
     ArchitectureRecord: ArchitectureRow,
     LatencyRecord: LatencyRow,
+    LeadRecord: LeadRow,
     TrialRecord: TrialRow,
     EpochRecord: EpochRow,
     ArtifactRecord: ArtifactRow,
 }
-Record = StudyRecord | ArchitectureRecord | LatencyRecord | TrialRecord | EpochRecord | ArtifactRecord
+Record = StudyRecord | ArchitectureRecord | LatencyRecord | LeadRecord | TrialRecord | EpochRecord | ArtifactRecord
 
 
 def table_of(record: Record) -> type[Base]:
@@ -83,6 +85,11 @@ def architecture_record(row: ArchitectureRow, latency: LatencyRow | None = None)
 def latency_record(row: LatencyRow) -> LatencyRecord:
     """The latency of a row."""
     return LatencyRecord(**_fields(row, LatencyRecord))
+
+
+def lead_record(row: LeadRow, now: datetime) -> LeadRecord:
+    """The lead of a row, `now` by the clock that the row was written by."""
+    return LeadRecord(**_fields(row, LeadRecord), age_s=max((now - row.renewed_at).total_seconds(), 0.0))
 
 
 def trial_record(row: TrialRow) -> TrialRecord:

@@ -22,6 +22,7 @@ from sqlalchemy import (
     MetaData,
     String,
     TypeDecorator,
+    text,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
@@ -143,6 +144,7 @@ class TrialRow(Base):
     )
 
     id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    uid: Mapped[str | None] = mapped_column(String(32), index=True, unique=True)
     study: Mapped[str] = mapped_column(ForeignKey(StudyRow.name))
     arch_id: Mapped[str] = mapped_column(ForeignKey(ArchitectureRow.arch_id))
     trained_arch_id: Mapped[str] = mapped_column(ForeignKey(ArchitectureRow.arch_id))
@@ -161,8 +163,22 @@ class TrialRow(Base):
     reason: Mapped[str | None]
     reused_from: Mapped[int | None] = mapped_column(ForeignKey(id))
     retry_of: Mapped[int | None] = mapped_column(ForeignKey(id))
+    resumed_epochs: Mapped[int] = mapped_column(server_default=text("0"))
     started_at: Mapped[datetime]
     finished_at: Mapped[datetime | None]
+
+
+class LeadRow(Base):
+    """LeadRecord."""
+
+    __tablename__ = f"{PREFIX}leads"
+
+    study: Mapped[str] = mapped_column(ForeignKey(StudyRow.name), primary_key=True)
+    holder: Mapped[str] = mapped_column(String(32))
+    host: Mapped[str]
+    process: Mapped[int]
+    place: Mapped[str]
+    renewed_at: Mapped[datetime]
 
 
 class EpochRow(Base):

@@ -13,12 +13,16 @@ class StorageConfig:
 
     url: str
     """A SQLAlchemy URL: sqlite:///PATH or postgresql+psycopg://USER@HOST/NAME."""
+    wait_s: float = 300.0
+    """How long a sweep waits for a database that went away, before it ends and keeps what it could not write."""
 
     def __post_init__(self) -> None:
         parse_url(self.url)
+        if not self.wait_s >= 0:
+            raise ValueError(f"storage.wait_s must be 0 or above, got {self.wait_s:g}; write for example 300")
 
     def __repr__(self) -> str:
-        return f"StorageConfig(url={self.shown!r})"
+        return f"StorageConfig(url={self.shown!r}, wait_s={self.wait_s:g})"
 
     @property
     def shown(self) -> str:

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-from collections.abc import Iterable, Sequence
-from contextlib import ExitStack
-from datetime import UTC, datetime
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any
 
 from sqlalchemy import Engine, Select, select
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session, sessionmaker
 
-from db import queries
-from db.checks import check_epoch, check_reuse, check_same_result, check_same_settings, check_trial
+from db import leads, queries
+from db.checks import check_same_settings
 from db.engine import open_engine, refusals, writing
+from db.faults import fault_of
 from db.migrate import migrate
 from db.names import check_name
 from db.records import (
@@ -23,7 +24,9 @@ from db.records import (
     ArtifactRecord,
     EpochRecord,
     LatencyRecord,
+    LeadRecord,
     StudyRecord,
+    TrialEnd,
     TrialRecord,
     TrialState,
 )
@@ -36,16 +39,16 @@ from db.rows import (
     study_record,
     trial_record,
 )
-from db.schema import ArchitectureRow, ArtifactRow, Base, EpochRow, LatencyRow, StudyRow, TrialRow
+from db.schema import ArchitectureRow, LatencyRow, StudyRow, TrialRow
 from db.urls import parse_url, show_url
-
-Row = TypeVar("Row", bound=Base)
+from db.writes import Write, apply, now, require, update
 
 
 class Store:
     """A database of sweeps. Each method is one transaction; threads and programs may share a database.
 
     What a record names (a trial its study, a study its baseline) must be stored before it, else ValueError.
+    A database that is away, full or damaged raises the RecordFault that says so.
     """
 
     def __init__(self, engine: Engine, url: str) -> None:
@@ -86,9 +89,9 @@ class Store:
     def add_study(self, study: StudyRecord) -> StudyRecord:
         """The study as stored, now or before; raises ValueError if before with other settings."""
         check_name("the name of a study", study.name)
-        columns = columns_of(dataclasses.replace(study, created_at=study.created_at or _now()))
-        with self._writing.begin() as session:
-            _require(session, ArchitectureRow, "baseline_arch_id", study.baseline_arch_id)
+        columns = columns_of(dataclasses.replace(study, created_at=study.created_at or now()))
+        with self._write() as session:
+            require(session, ArchitectureRow, "baseline_arch_id", study.baseline_arch_id)
             session.execute(queries.insert_or_keep(self._dialect, StudyRow), columns)
             stored = study_record(session.get_one(StudyRow, study.name))
             check_same_settings(stored, study)
@@ -96,27 +99,36 @@ class Store:
 
     def study(self, name: str) -> StudyRecord:
         """The study of this name; raises ValueError, which names those nearest to it, if there is none."""
-        with self._reading.begin() as session:
+        with self._read() as session:
             return study_record(self._study_row(session, name))
 
     def studies(self) -> list[StudyRecord]:
         """All studies, oldest first."""
-        with self._reading.begin() as session:
+        with self._read() as session:
             return [study_record(row) for row in session.scalars(queries.all_studies())]
+
+    def write(self, batch: Sequence[Write], lead: LeadRecord | None = None, *, late: bool = False) -> list[TrialRecord]:
+        """Store a batch in its order, or nothing of it; a batch that is stored again changes nothing.
+
+        Gives the trials that it began or ended, as they are stored. `lead` is the writer's: LeadLost if another driver
+        has it. `late` as in `db.writes.apply`. Raises ValueError for what contradicts itself or the rows.
+        """
+        with self._write() as session:
+            if lead is not None:
+                leads.require(session, lead)
+            return apply(session, batch, late=late)
 
     def add_architectures(self, architectures: Iterable[ArchitectureRecord]) -> None:
         """Store those whose arch_id is not there yet; the others stay as they are."""
-        columns = [columns_of(architecture) for architecture in architectures]
-        if columns:
-            with self._writing.begin() as session:
-                session.execute(queries.insert_or_keep(self._dialect, ArchitectureRow), columns)
+        if batch := list(architectures):
+            self.write(batch)
 
     def architectures(self, study: str) -> dict[str, ArchitectureRecord]:
         """By arch_id: all that the study's trials name, as target or as trained, and its baseline.
 
         With their latency by the study's settings, as far as it was measured.
         """
-        with self._reading.begin() as session:
+        with self._read() as session:
             row = self._study_row(session, study)
             asked = queries.architectures_of(row)
             measured = _latencies(session, queries.latencies_of(asked), row.latency) if row.latency else {}
@@ -124,118 +136,120 @@ class Store:
 
     def add_latency(self, latency: LatencyRecord) -> LatencyRecord:
         """The latency as stored, now or before: an architecture is measured once by the same settings."""
-        columns = columns_of(dataclasses.replace(latency, measured_at=latency.measured_at or _now()))
-        with self._writing.begin() as session:
-            _require(session, ArchitectureRow, "arch_id", latency.arch_id)
+        columns = columns_of(dataclasses.replace(latency, measured_at=latency.measured_at or now()))
+        with self._write() as session:
+            require(session, ArchitectureRow, "arch_id", latency.arch_id)
             session.execute(queries.insert_or_keep(self._dialect, LatencyRow), columns)
             return latency_record(session.get_one(LatencyRow, (latency.arch_id, latency.settings_key)))
 
     def find_latency(self, arch_id: str, settings_key: str) -> LatencyRecord | None:
         """What was measured of an architecture by these settings, for any study."""
-        with self._reading.begin() as session:
+        with self._read() as session:
             row = session.get(LatencyRow, (arch_id, settings_key))
             return latency_record(row) if row else None
 
     def add_trial(self, trial: TrialRecord) -> TrialRecord:
         """The trial as stored, with id and times; raises ValueError if it has an id or contradicts itself."""
-        if trial.id is not None:
-            raise ValueError(f"a trial's id is given by the store, got id={trial.id}; leave it None")
-        times: dict[str, Any] = {"started_at": trial.started_at or _now()}
-        if trial.state is not TrialState.RUNNING:
-            times["finished_at"] = trial.finished_at or _now()
-        trial = dataclasses.replace(trial, **times)
-        check_trial(trial)
-        with self._writing.begin() as session:
-            _require_named(session, trial)
-            row = TrialRow(**columns_of(trial))
-            session.add(row)
-            session.flush()
-            session.refresh(row)
-            return trial_record(row)
+        return self.write([trial])[0]
 
     def add_epoch(self, epoch: EpochRecord) -> None:
         """Store what an epoch measured; an epoch that is already there stays as it is."""
-        with self._writing.begin() as session:
-            check_epoch(epoch, trial_record(_require(session, TrialRow, "trial_id", epoch.trial_id)))
-            session.execute(queries.insert_or_keep(self._dialect, EpochRow), columns_of(epoch))
+        self.write([epoch])
 
-    def finish_trial(
-        self,
-        trial_id: int,
-        state: TrialState,
-        *,
-        epochs_run: int,
-        val_accuracy: float | None,
-        val_loss: float | None,
-        train_seconds: float | None,
-        reason: str | None,
-    ) -> TrialRecord:
+    def finish_trial(self, end: TrialEnd) -> TrialRecord:
         """The trial as it ended, which stays if it had; raises ValueError if it had ended otherwise."""
-        if state is TrialState.RUNNING:
-            raise ValueError(f"trial {trial_id}: no trial finishes as RUNNING; name the state in which it ended")
-        result: dict[str, Any] = {
-            "state": state,
-            "epochs_run": epochs_run,
-            "val_accuracy": val_accuracy,
-            "val_loss": val_loss,
-            "train_seconds": train_seconds,
-            "reason": reason,
-        }
-        with self._writing.begin() as session:
-            row = _require(session, TrialRow, "trial_id", trial_id, lock=True)
-            stored = trial_record(row)
-            finished = dataclasses.replace(stored, **result)
-            check_trial(finished)
-            if stored.state is not TrialState.RUNNING:
-                check_same_result(stored, finished)
-                return stored
-            return _update(session, row, {**result, "finished_at": _now()})
+        return self.write([end])[0]
 
-    def interrupt_running(self, study: str, reason: str) -> list[TrialRecord]:
+    def interrupt_running(self, study: str, reason: str, lead: LeadRecord | None = None) -> list[TrialRecord]:
         """Mark the study's RUNNING trials INTERRUPTED after the epochs that are stored; gives them by id."""
-        with self._writing.begin() as session:
+        with self._write() as session:
             self._study_row(session, study)
-            ended = {"state": TrialState.INTERRUPTED, "reason": reason, "finished_at": _now()}
+            if lead is not None:
+                leads.require(session, lead)
+            ended = {"state": TrialState.INTERRUPTED, "reason": reason, "finished_at": now()}
             running = session.execute(queries.running_trials(study)).all()
-            return [_update(session, row, {**ended, "epochs_run": epochs}) for row, epochs in running]
+            return [update(session, row, {**ended, "epochs_run": epochs}) for row, epochs in running]
+
+    def take_lead(self, lead: LeadRecord, instead_of: LeadRecord | None = None) -> LeadRecord:
+        """Lead a study that nobody leads, or in place of a driver as it was last read; gives whose the lead is then."""
+        with self._write() as session:
+            require(session, StudyRow, "study", lead.study)
+            return leads.take(session, lead, instead_of)
+
+    def lead(self, study: str) -> LeadRecord | None:
+        """Who leads the study, if anybody does."""
+        with self._read() as session:
+            return leads.read(session, study)
+
+    def renew_lead(self, lead: LeadRecord) -> None:
+        """Say that its driver lives; LeadLost if another driver has the lead."""
+        with self._write() as session:
+            leads.renew(session, lead)
+
+    def give_up_lead(self, lead: LeadRecord) -> None:
+        """Let others lead the study; nothing if another driver does already."""
+        with self._write() as session:
+            leads.give_up(session, lead)
 
     def trials(self, study: str) -> list[TrialRecord]:
         """The study's trials by id."""
-        with self._reading.begin() as session:
+        with self._read() as session:
             self._study_row(session, study)
             return [trial_record(row) for row in session.scalars(queries.trials_of(study))]
 
     def trial(self, trial_id: int) -> TrialRecord:
         """The trial of that id, of any study; raises ValueError if there is none."""
-        with self._reading.begin() as session:
-            return trial_record(_require(session, TrialRow, "trial_id", trial_id))
+        with self._read() as session:
+            return trial_record(require(session, TrialRow, "trial_id", trial_id))
 
     def find_complete(self, spec_key: str, code_version: str | None = None) -> TrialRecord | None:
         """The earliest COMPLETE trial of any study with this key that was itself trained, if there is one.
 
         With `code_version`, the earliest that this code trained.
         """
-        with self._reading.begin() as session:
+        with self._read() as session:
             row = session.scalar(queries.complete_trials(spec_key, code_version).limit(1))
             return trial_record(row) if row else None
 
     def epochs(self, study: str) -> list[EpochRecord]:
         """The epochs of the study's trials, by trial and epoch."""
-        with self._reading.begin() as session:
+        with self._read() as session:
             self._study_row(session, study)
             return [epoch_record(row) for row in session.scalars(queries.epochs_of(study))]
 
+    def trial_epochs(self, trial_id: int) -> list[EpochRecord]:
+        """A trial's epochs, the first first."""
+        with self._read() as session:
+            return [epoch_record(row) for row in session.scalars(queries.epochs_of_trial(trial_id))]
+
     def add_artifact(self, artifact: ArtifactRecord) -> None:
         """Store what is known of a file that a trial left, in place of an earlier one of the same kind."""
-        with self._writing.begin() as session:
-            _require(session, TrialRow, "trial_id", artifact.trial_id)
-            session.execute(queries.insert_or_replace(self._dialect, ArtifactRow), columns_of(artifact))
+        self.write([artifact])
 
     def artifacts(self, study: str) -> list[ArtifactRecord]:
         """The files that the study's trials left, by trial and kind."""
-        with self._reading.begin() as session:
+        with self._read() as session:
             self._study_row(session, study)
             return [artifact_record(row) for row in session.scalars(queries.artifacts_of(study))]
+
+    @contextmanager
+    def _write(self) -> Iterator[Session]:
+        with self._faults(), self._writing.begin() as session:
+            yield session
+
+    @contextmanager
+    def _read(self) -> Iterator[Session]:
+        with self._faults(), self._reading.begin() as session:
+            yield session
+
+    @contextmanager
+    def _faults(self) -> Iterator[None]:
+        try:
+            yield
+        except DBAPIError as error:
+            if (fault := fault_of(error, self.url)) is None:
+                raise
+            raise fault from error
 
     @property
     def _dialect(self) -> str:
@@ -249,35 +263,9 @@ class Store:
         return row
 
 
-def _require(session: Session, table: type[Row], what: str, key: Any, *, lock: bool = False) -> Row:
-    """The row of this key, for us alone if `lock`; raises ValueError if there is none."""
-    row = session.get(table, key, with_for_update=lock or None)
-    if row is None:
-        kind = table.__name__.removesuffix("Row").lower()
-        raise ValueError(f"{what} must name a stored {kind}, got {key!r}; store the {kind} first")
-    return row
-
-
 def _latencies(session: Session, asked: Select[LatencyRow], settings: dict[str, Any]) -> dict[str, LatencyRow]:
     """By arch_id, those measured by these settings."""
     return {row.arch_id: row for row in session.scalars(asked) if row.settings == settings}
-
-
-def _require_named(session: Session, trial: TrialRecord) -> None:
-    _require(session, StudyRow, "study", trial.study)
-    _require(session, ArchitectureRow, "arch_id", trial.arch_id)
-    _require(session, ArchitectureRow, "trained_arch_id", trial.trained_arch_id)
-    if trial.retry_of is not None:
-        _require(session, TrialRow, "retry_of", trial.retry_of)
-    if trial.reused_from is not None:
-        check_reuse(trial, trial_record(_require(session, TrialRow, "reused_from", trial.reused_from)))
-
-
-def _update(session: Session, row: TrialRow, changes: dict[str, Any]) -> TrialRecord:
-    for name, value in changes.items():
-        setattr(row, name, value)
-    session.flush()
-    return trial_record(row)
 
 
 def _suggest(name: str, names: Sequence[str]) -> str:
@@ -285,7 +273,3 @@ def _suggest(name: str, names: Sequence[str]) -> str:
     if near:
         return f"did you mean {' or '.join(near)}?"
     return f"known are {', '.join(names)}" if names else "it holds none yet: run a sweep first"
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)

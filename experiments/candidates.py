@@ -3,16 +3,43 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 
+from db import ArchitectureRecord
 from space import IllegalVariant, Space
 from space.budget import Budget
 from space.space import UnmatchedVariant
 from transxnet.arch import ArchConfig
-from transxnet.cost import Cost, estimate
+from transxnet.cost import estimate
 
 __all__ = ["Budget", "Candidates", "Variant"]
+
+
+@dataclass(frozen=True)
+class Price:
+    """What an architecture costs at its own image size."""
+
+    params: int
+    macs: int
+    macs_published: int
+    activations: int
+
+    @property
+    def gmacs(self) -> float:
+        """Multiply-adds by fvcore's convention, in 10^9."""
+        return self.macs / 1e9
+
+    @property
+    def gmacs_published(self) -> float:
+        """Multiply-adds by the paper's counter, in 10^9."""
+        return self.macs_published / 1e9
+
+    @property
+    def params_m(self) -> float:
+        """Learned values, in 10^6."""
+        return self.params / 1e6
 
 
 @dataclass(frozen=True)
@@ -21,13 +48,33 @@ class Variant:
 
     labels: dict[str, str]
     """Choice by axis."""
-    arch: ArchConfig
-    cost: Cost
+    id: str
+    """The architecture's."""
+    cost: Price
+    read: Callable[[], ArchConfig] = field(compare=False, repr=False)
+    """Gives the architecture: of many variants of the record nobody ever asks for it."""
 
-    @property
-    def id(self) -> str:
-        """The architecture's."""
-        return self.arch.id
+    @classmethod
+    def of(cls, labels: dict[str, str], arch: ArchConfig) -> Variant:
+        """Of an architecture."""
+        cost = estimate(arch)
+        price = Price(cost.params, cost.macs, cost.macs_published, cost.activations)
+        return cls(labels, arch.id, price, lambda: arch)
+
+    @classmethod
+    def stored(cls, labels: dict[str, str], row: ArchitectureRecord) -> Variant:
+        """Of the record."""
+        price = Price(row.params, row.macs, row.macs_published, row.activations)
+        return cls(labels, row.arch_id, price, lambda: ArchConfig.from_dict(row.description))
+
+    @cached_property
+    def arch(self) -> ArchConfig:
+        """The target architecture."""
+        return self.read()
+
+    def record(self) -> ArchitectureRecord:
+        """The row of its architecture."""
+        return ArchitectureRecord(self.id, self.arch.to_dict(), **vars(self.cost))
 
 
 @dataclass
@@ -51,12 +98,15 @@ class Candidates:
             self.taken[variant.id] = variant.labels
         return variant
 
+    def release(self, variant: Variant) -> None:
+        """Take a variant back, which may then be given out again."""
+        del self.taken[variant.id]
+
     def baseline(self) -> Variant:
         """The space's baseline, whatever it costs: all others are compared with it."""
-        labels = dict(self.space.baseline)
-        arch = self.space.build(labels)
-        self.taken[arch.id] = labels
-        return Variant(labels, arch, estimate(arch))
+        variant = Variant.of(dict(self.space.baseline), self.space.build(dict(self.space.baseline)))
+        self.taken[variant.id] = variant.labels
+        return variant
 
     def untaken(self) -> Iterator[Variant]:
         """All that `take` would still give, in the order of the points; for spaces that can be enumerated."""
@@ -74,5 +124,5 @@ class Candidates:
             return "illegal"
         if (before := self.taken.get(arch.id)) is not None:
             return None if before == labels else "the same network as another"
-        cost = estimate(arch)
-        return self.budget.refusal(cost) or Variant(labels, arch, cost)
+        variant = Variant.of(labels, arch)
+        return self.budget.refusal(variant.cost) or variant

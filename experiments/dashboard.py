@@ -11,7 +11,7 @@ from omegaconf import DictConfig
 from rich.console import Console
 
 from db import StorageConfig, Store
-from experiments.optuna_view import open_optuna
+from experiments.optuna_tables import open_optuna
 from space.cli import run_entry_point, to_typed
 
 

@@ -1,106 +1,94 @@
-"""The sweep as a study in Optuna's tables, for optuna-dashboard: a view of the rows, never read back as truth."""
+"""What optuna-dashboard shows of a sweep, kept up by a thread: the sweep neither waits for it nor fails with it."""
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Mapping, Sequence
-from typing import Any
+import queue
+import threading
+import time
+from collections.abc import Callable, Sequence
 
 import optuna
-from optuna.trial import TrialState as OptunaState
+from sqlalchemy.exc import DBAPIError
 
-from analysis.metrics import Metric
-from db import TrialState
-from db.urls import is_sqlite, parse_url
-from experiments.candidates import Variant
-from experiments.objectives import directions
-from experiments.suggest import distributions
-from space import Space
+from experiments.optuna_tables import OptunaTables, Shown
 
-# How a variant's end stands in Optuna's words. Only COMPLETE carries values, so only it can be on a front there.
-STATES = {
-    TrialState.COMPLETE: OptunaState.COMPLETE,
-    TrialState.STOPPED: OptunaState.PRUNED,
-    TrialState.FAILED: OptunaState.FAIL,
-    TrialState.INTERRUPTED: OptunaState.FAIL,
-}
-ARCH_ID = "arch_id"
+PAUSE_S = 1.0
+"""Before another attempt, while the database is locked or away."""
+CLOSE_S = 60.0
+"""How long the end of a sweep waits for the view."""
 
-
-def open_optuna(url: str) -> optuna.storages.RDBStorage:
-    """Optuna's tables in the record's database; on SQLite as patient with other writers as the store is."""
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    database = parse_url(url)
-    engine = {"connect_args": {"timeout": 30}} if is_sqlite(database) else {}
-    return optuna.storages.RDBStorage(database.render_as_string(hide_password=False), engine_kwargs=engine)
+Action = Callable[[OptunaTables], None]
 
 
 class OptunaView:
-    """One Optuna trial for each variant: its labels as parameters, its mean over seeds as values."""
+    """One Optuna trial for each variant: a view of the rows, never read back as truth, and mended at each start."""
 
-    def __init__(self, url: str, study: str, space: Space, objectives: Sequence[Metric]) -> None:
-        self._distributions = distributions(space)
-        self._study = optuna.create_study(
-            storage=open_optuna(url),
-            study_name=study,
-            directions=directions(objectives),
-            load_if_exists=True,
-        )
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            self._study.set_metric_names([metric.column for metric in objectives])
-        self._running: dict[str, optuna.trial.Trial] = {}  # by id of the variant
-        self._close_open_trials()
+    def __init__(self, open_tables: Callable[[], OptunaTables]) -> None:
+        """`open_tables` is called in the thread."""
+        self.trouble: str | None = None
+        """Why the view is behind the record, if it is."""
+        self._open = open_tables
+        self._newest: dict[str, Shown] = {}  # what is to be shown, by id of the variant
+        self._actions: queue.SimpleQueue[Action | None] = queue.SimpleQueue()
+        self._give_up_at = float("inf")
+        self._thread = threading.Thread(target=self._follow, name="optuna view", daemon=True)
+        self._thread.start()
 
-    def add_finished(
-        self, variant: Variant, state: TrialState, values: Sequence[float] | None, attributes: Mapping[str, Any]
-    ) -> None:
-        """Show a variant that was finished earlier, unless it is shown so already."""
-        for trial in self._study.get_trials(deepcopy=False, states=(STATES[state],)):
-            if trial.user_attrs.get(ARCH_ID) == variant.id:
-                return
-        self._study.add_trial(
-            optuna.trial.create_trial(
-                state=STATES[state],
-                params=variant.labels,
-                distributions=self._distributions,
-                values=None if values is None else list(values),
-                user_attrs={**_costs(variant), **attributes},
-            )
-        )
+    def show(self, shown: Shown) -> None:
+        """Show how a variant stands now, unless it stands otherwise before its turn comes."""
+        id = shown.variant.id
+        self._newest[id] = shown
 
-    def start(self, variant: Variant) -> None:
-        """Show a variant as running."""
-        self._study.enqueue_trial(variant.labels, user_attrs=_costs(variant))
-        self._running[variant.id] = self._study.ask(self._distributions)
+        def show_newest(tables: OptunaTables) -> None:
+            if (newest := self._newest.get(id)) is not None:
+                tables.show(newest)
+                if self._newest[id] is newest:
+                    del self._newest[id]
 
-    def finish(
-        self, variant: Variant, state: TrialState, values: Sequence[float] | None, attributes: Mapping[str, Any]
-    ) -> None:
-        """Show how a variant that was started ended."""
-        trial = self._running.pop(variant.id)
-        for name, value in attributes.items():
-            trial.set_user_attr(name, value)
-        self._study.tell(trial, values=values, state=STATES[state])
+        self._actions.put(show_newest)
+
+    def show_all(self, finished: Sequence[Shown]) -> None:
+        """Show what earlier runs finished, as far as it is not shown yet."""
+        self._actions.put(lambda tables: tables.show_missing(finished))
 
     def interrupt(self) -> None:
         """Show all that runs as failed: the sweep ends."""
-        for trial in self._running.values():
-            self._study.tell(trial, state=OptunaState.FAIL)
-        self._running.clear()
+        self._actions.put(lambda tables: tables.fail_running())
 
-    def _close_open_trials(self) -> None:
-        # A driver that was killed leaves trials open, which nobody will ever finish under their old numbers.
-        for _ in self._study.get_trials(deepcopy=False, states=(OptunaState.WAITING,)):
-            self._study.ask()  # only what runs can be ended
-        for trial in self._study.get_trials(deepcopy=False, states=(OptunaState.RUNNING,)):
-            self._study.tell(trial.number, state=OptunaState.FAIL)
+    def flush(self, timeout_s: float = CLOSE_S) -> None:
+        """Wait until all that was asked for is shown, or cannot be."""
+        done = threading.Event()
+        self._actions.put(lambda tables: done.set())
+        deadline = time.monotonic() + timeout_s
+        while self._thread.is_alive() and not done.wait(0.05) and time.monotonic() < deadline:
+            pass
 
+    def close(self, timeout_s: float = CLOSE_S) -> None:
+        """Show what is left, and end."""
+        self._give_up_at = time.monotonic() + timeout_s
+        self._actions.put(None)
+        self._thread.join(timeout_s + PAUSE_S)
+        if self._thread.is_alive():
+            self.trouble = self.trouble or "it had much to show and too little time"
 
-def _costs(variant: Variant) -> dict[str, Any]:
-    return {
-        ARCH_ID: variant.id,
-        "gmacs": round(variant.cost.gmacs, 4),
-        "gmacs_published": round(variant.cost.gmacs_published, 4),
-        "params_m": round(variant.cost.params_m, 4),
-    }
+    def _follow(self) -> None:
+        tables: list[OptunaTables] = []
+        try:
+            self._patiently(lambda: tables.append(self._open()))
+            for action in iter(self._actions.get, None):
+                self._patiently(lambda action=action: action(tables[0]))  # type: ignore[misc]
+        except Exception as error:  # whatever it is, the record is not touched by it
+            self.trouble = " ".join(f"{type(error).__name__}: {error}".split())
+        finally:
+            for opened in tables:
+                opened.close()
+
+    def _patiently(self, action: Callable[[], None]) -> None:
+        while True:
+            try:
+                return action()
+            except (optuna.exceptions.StorageInternalError, DBAPIError):
+                # Such as a lock, a server that starts again, or another sweep that makes Optuna's tables just now.
+                if time.monotonic() > self._give_up_at:
+                    raise
+            time.sleep(PAUSE_S)

@@ -81,6 +81,13 @@ class SweepProgress:
         self._console.print(self._line(trial, variant), highlight=False)
         self._refresh()
 
+    def broken_off(self, trial: TrialRecord, variant: Variant) -> None:
+        """A trial ended without a result; another will take its place, now or in a later run."""
+        assert trial.id is not None
+        self._running.pop(trial.id, None)
+        self._console.print(self._line(trial, variant), highlight=False)
+        self._refresh()
+
     def _count(self, trial: TrialRecord, *, trained: bool) -> None:
         self._epochs_done += self._epochs
         self._reused_epochs += 0 if trained else self._epochs

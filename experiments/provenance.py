@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.metadata
 import os
 import platform
 import subprocess
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,6 +40,16 @@ def code_version() -> str:
     commit = _git(root, "rev-parse", "--short=12", "HEAD")
     changed = _git(root, "status", "--porcelain", "--untracked-files=no")
     return f"{version} {commit or 'no commit'}{'+changes' if changed else ''}"
+
+
+@cache
+def source_digest() -> str:
+    """Sixteen hexadecimal digits of a hash of the code that trials run, whatever version it says it is."""
+    root, digest = Path(__file__).resolve().parent.parent, hashlib.sha256()
+    for package in ("experiments", "space", "transxnet"):
+        for file in sorted((root / package).rglob("*.py")):
+            digest.update(f"{file.relative_to(root).as_posix()}\0".encode() + file.read_bytes())
+    return digest.hexdigest()[:16]
 
 
 def package_versions() -> dict[str, str]:

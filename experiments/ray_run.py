@@ -4,221 +4,213 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import ray
 from ray import tune
-from ray.tune import Callback, CheckpointConfig, FailureConfig, RunConfig, TuneConfig
-from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, TrialScheduler
+from ray.tune import Callback, CheckpointConfig, FailureConfig, PlacementGroupFactory, RunConfig, Stopper, TuneConfig
 from ray.tune.search import Searcher
 
-from db import Store
+from db import Recorder
+from experiments.cluster import environment
 from experiments.driver import Driver
+from experiments.jobs import bad_metric
+from experiments.schedulers import SchedulerConfig, make_scheduler
 from experiments.slots import Slots
-from experiments.trainable import WEIGHTS_FILE, ProxyTrial
-from experiments.weights import keep_weights
-
-WORKER_ENVIRONMENT = {
-    # Waiting threads sleep: where they spin and another process needs the core, a step takes many times as long.
-    "OMP_WAIT_POLICY": "PASSIVE",
-}
-"""Of the processes that train; read when torch is loaded, so that a trial's setup would be too late."""
-
-
-@dataclass(frozen=True)
-class RayConfig:
-    """Where Ray runs."""
-
-    address: str | None = None
-    """Address of a running cluster, or "auto"; None starts Ray on this machine."""
-    storage: str | None = None
-    """Folder that all nodes of a cluster reach, for trials' weights on their way to the driver; None: on one node."""
-
-
-@dataclass(frozen=True)
-class SchedulerConfig:
-    """Which trials are stopped early. Raises ValueError for an unknown name or a value out of range."""
-
-    name: str = "none"
-    """none, or asha: by accuracy, among trials at the same epoch."""
-    grace_epochs: int = 1
-    """Epochs that every trial runs."""
-    reduction_factor: int = 3
-    """One of so many trials goes on at each rung."""
-
-    def __post_init__(self) -> None:
-        if self.name not in ("none", "asha"):
-            raise ValueError(f"scheduler.name must be none or asha, got {self.name!r}")
-        if self.grace_epochs < 1 or self.reduction_factor < 2:
-            raise ValueError(
-                f"scheduler.grace_epochs must be at least 1 and reduction_factor at least 2, got "
-                f"{self.grace_epochs} and {self.reduction_factor}"
-            )
-
-
-@contextlib.contextmanager
-def connected(config: RayConfig) -> Iterator[None]:
-    """With Ray started here or joined; it is left as it was found, so that one session can serve many sweeps."""
-    if ray.is_initialized():
-        yield
-        return
-    _init(config)
-    try:
-        _require_shared_folder(config)
-        yield
-    finally:
-        ray.shutdown()
-
-
-def _init(config: RayConfig) -> None:
-    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
-    if config.address:
-        ray.init(address=config.address, runtime_env={"env_vars": WORKER_ENVIRONMENT}, **quiet)
-        return
-    # Workers inherit the environment of a Ray that starts here, without the two seconds that a runtime_env takes.
-    with _environment(WORKER_ENVIRONMENT):
-        ray.init(include_dashboard=False, **quiet)
-
-
-@contextlib.contextmanager
-def _environment(wanted: Mapping[str, str]) -> Iterator[None]:
-    """With these variables, where the user has not set them."""
-    added = {name: value for name, value in wanted.items() if name not in os.environ}
-    os.environ.update(added)
-    try:
-        yield
-    finally:
-        for name in added:
-            del os.environ[name]
-
-
-def _require_shared_folder(config: RayConfig) -> None:
-    nodes = sum(node["Alive"] for node in ray.nodes())
-    if nodes > 1 and config.storage is None:
-        raise ValueError(
-            f"a cluster of several nodes needs a folder that all of them reach, got {nodes} nodes and no ray.storage; "
-            f"write ray.storage=FOLDER"
-        )
+from experiments.stopping import Stopping
+from experiments.trainable import ProxyTrial
 
 
 def run(
     driver: Driver,
-    store: Store,
+    recorder: Recorder,
     scheduler: SchedulerConfig,
     epochs: int,
     slots: Slots,
     folder: Path,
-    shared: str | None = None,
+    stopping: Stopping,
+    *,
+    checkpoint_s: float = 0.0,
+    trainable: type[tune.Trainable] = ProxyTrial,
 ) -> bool:
-    """Run the driver's jobs; weights go below `folder`, Ray's own files away. False if Ctrl-C ended it early.
+    """Run the driver's jobs, with Ray's own files in `folder` for so long. False if a signal ended it early.
 
-    `shared` is a folder that all nodes of a cluster reach.
+    In a cluster `folder` is one that all nodes reach. Trials are saved every `checkpoint_s` seconds, between epochs.
+    Raises what the driver raised, a RecordFault for instance, after all trials are stopped.
     """
     folder.mkdir(parents=True, exist_ok=True)
     for left in folder.glob("ray-*"):  # by a run that was killed
         shutil.rmtree(left, ignore_errors=True)
-    bridge = _Bridge(driver, store, folder / "weights")
-    # Ray would start one worker after the other, seconds each, and drop one that is starting when a trial ends: short
-    # trials would never get a second worker.
-    at_once = {"TUNE_MAX_PENDING_TRIALS_PG": str(slots.concurrent)}
-    with _scratch(Path(shared) if shared else folder) as scratch, _quiet(), _environment(at_once):
-        tuner = tune.Tuner(
-            tune.with_resources(ProxyTrial, {"cpu": slots.cpus, "gpu": slots.gpus}),
-            tune_config=TuneConfig(
-                search_alg=_DriverSearcher(bridge, slots),
-                scheduler=make_scheduler(scheduler, epochs),
-                num_samples=-1,
-                reuse_actors=True,
-                trial_dirname_creator=lambda trial: trial.trial_id,
-            ),
-            run_config=RunConfig(
-                name="trials",
-                storage_path=str(scratch),
-                callbacks=[bridge],
-                checkpoint_config=CheckpointConfig(checkpoint_at_end=True, num_to_keep=1),
-                failure_config=FailureConfig(max_failures=0),
-                verbose=0,
-            ),
-        )
-        tuner.fit()
+    bridge = _Bridge(driver, recorder, stopping)
+    settings = {
+        # Ray would start one worker after the other, seconds each, and drop one that is starting when a trial ends:
+        # short trials would never get a second worker.
+        "TUNE_MAX_PENDING_TRIALS_PG": str(slots.concurrent),
+        "TUNE_DISABLE_SIGINT_HANDLER": "1",  # the signals are ours
+        "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",  # and so is what is wrong with a result
+        "TUNE_FORCE_TRIAL_CLEANUP_S": "2",  # a worker in the middle of an epoch is not waited for at the end
+    }
+    with _scratch(folder) as scratch, _quiet(), environment(settings):
+        _tuner(bridge, scheduler, epochs, slots, scratch, checkpoint_s, trainable).fit()
+    if bridge.fault is not None:
+        raise bridge.fault
     return bridge.exhausted
 
 
-def make_scheduler(config: SchedulerConfig, epochs: int) -> TrialScheduler:
-    """Ray Tune's scheduler of that name."""
-    if config.name == "none":
-        return FIFOScheduler()
-    return _SparingASHA(
-        time_attr="training_iteration",
-        metric="val_accuracy",
-        mode="max",
-        max_t=epochs,
-        grace_period=min(config.grace_epochs, epochs),
-        reduction_factor=config.reduction_factor,
+def _tuner(
+    bridge: _Bridge,
+    scheduler: SchedulerConfig,
+    epochs: int,
+    slots: Slots,
+    scratch: Path,
+    checkpoint_s: float,
+    trainable: type[tune.Trainable],
+) -> tune.Tuner:
+    return tune.Tuner(
+        tune.with_resources(trainable, PlacementGroupFactory([slots.bundle])),
+        tune_config=TuneConfig(
+            search_alg=_DriverSearcher(bridge, slots, checkpoint_s),
+            scheduler=make_scheduler(scheduler, epochs),
+            num_samples=-1,
+            reuse_actors=True,
+            trial_dirname_creator=lambda trial: trial.trial_id,
+        ),
+        run_config=RunConfig(
+            name="trials",
+            storage_path=str(scratch),
+            callbacks=[bridge],
+            stop=_Stop(bridge),
+            checkpoint_config=CheckpointConfig(checkpoint_at_end=True, num_to_keep=1),
+            failure_config=FailureConfig(max_failures=0),  # what is run again is the driver's decision
+            verbose=0,
+        ),
     )
 
 
-class _SparingASHA(ASHAScheduler):  # type: ignore[misc]
-    """ASHA that never stops the baseline: without it there would be nothing to compare with."""
-
-    def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
-        """Ray's decision, or to go on."""
-        decision = str(super().on_trial_result(tune_controller, trial, result))
-        ended = result["training_iteration"] >= self._max_t
-        return decision if ended or not trial.config["spared"] else str(TrialScheduler.CONTINUE)
-
-
-class _Bridge(Callback):  # type: ignore[misc]
-    """Translates Ray's trials into the driver's, and its reports into the driver's calls."""
-
-    def __init__(self, driver: Driver, store: Store, weights: Path) -> None:
-        self.driver = driver
-        self._store, self._weights = store, weights
-        self.trial_ids: dict[str, int] = {}  # ours, by Ray's
-        self.exhausted = False  # whether the driver has given out all its jobs and got them back
+class _Unpickled:
+    """What has no state for Ray, which pickles what it is given for its own restore, that this project does not use."""
 
     def __getstate__(self) -> dict[str, Any]:
-        """Nothing: Ray pickles what it is given for its own restore, which this project does not use."""
         return {}
+
+
+class _Bridge(_Unpickled, Callback):  # type: ignore[misc]
+    """Translates Ray's trials into the driver's, and its reports into the driver's calls.
+
+    What the driver raises is kept, to be raised again when Ray has ended: Ray would make another error of it.
+    """
+
+    def __init__(self, driver: Driver, recorder: Recorder, stopping: Stopping) -> None:
+        self.driver, self.recorder, self.stopping = driver, recorder, stopping
+        self.trial_ids: dict[str, int] = {}  # ours, by Ray's, of what runs
+        self.exhausted = False  # whether the driver has given out all its jobs and got them back
+        self.fault: BaseException | None = None
+
+    @property
+    def must_end(self) -> bool:
+        """Whether nothing that still runs is waited for."""
+        return self.fault is not None or self.stopping.is_due
+
+    @contextlib.contextmanager
+    def guarded(self) -> Iterator[None]:
+        """Keep the first error."""
+        try:
+            yield
+        except BaseException as error:
+            self.fault = self.fault or error
+
+    def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
+        if self.fault is None:
+            with self.guarded():
+                self.recorder.tick()
+        if self.must_end:
+            for actor in filter(None, (trial.temporary_state.ray_actor for trial in trials)):
+                ray.kill(actor)  # Ray itself would wait ten seconds for each that is in the middle of an epoch
 
     def on_trial_result(
         self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
     ) -> None:
-        if "failure" not in result:
-            self.driver.take_epoch(self.trial_ids[trial.trial_id], result)
+        if self.fault is None and "failure" not in result:
+            with self.guarded():
+                self.driver.take_epoch(self.trial_ids[trial.trial_id], result)
 
     def on_checkpoint(self, iteration: int, trials: list[Any], trial: Any, checkpoint: Any, **info: Any) -> None:
-        with checkpoint.as_directory() as folder:
-            source = Path(folder) / WEIGHTS_FILE
-            if source.is_file():
-                self._store.add_artifact(keep_weights(self.trial_ids[trial.trial_id], source, self._weights))
+        if self.fault is None and trial.trial_id in self.trial_ids:
+            with self.guarded(), checkpoint.as_directory() as folder:
+                self.driver.take_checkpoint(self.trial_ids[trial.trial_id], Path(folder))
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        self.driver.take_end(self.trial_ids[trial.trial_id], (trial.last_result or {}).get("failure"))
+        if self.fault is None:
+            with self.guarded():
+                self._end(self.trial_ids.pop(trial.trial_id), (trial.last_result or {}).get("failure"))
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        lines = str(trial.get_error() or "the worker died").strip().splitlines()
-        self.driver.take_end(self.trial_ids[trial.trial_id], f"worker: {lines[-1]}")
+        if self.fault is None:
+            with self.guarded():
+                self._lose(self.trial_ids.pop(trial.trial_id), trial.get_error())
+
+    def _end(self, trial_id: int, failure: str | None) -> None:
+        if self.stopping.is_asked and failure is None and not self.driver.is_trained(trial_id):
+            self.driver.take_interrupted(trial_id)
+        else:
+            self.driver.take_end(trial_id, failure)
+
+    def _lose(self, trial_id: int, error: Exception | None) -> None:
+        reason, is_fatal = why_it_died(error)
+        if self.stopping.is_asked:
+            self.driver.take_interrupted(trial_id)
+        else:
+            self.driver.take_death(trial_id, reason, is_fatal=is_fatal)
 
 
-class _DriverSearcher(Searcher):  # type: ignore[misc]
+def why_it_died(error: Exception | str | None) -> tuple[str, bool]:
+    """The reason that the record keeps of a worker's death, and whether it would only die again."""
+    lines = [line.strip() for line in str(error or "").splitlines() if line.strip()]
+    text = " ".join(lines).lower()
+    no_memory = "outofmemory" in type(error).__name__.lower() or "running low on memory" in text
+    last = lines[-1] if lines else "it ended without a word"
+    return (f"out of memory: {last}", True) if no_memory else (f"worker: {last}", False)
+
+
+class _Stop(_Unpickled, Stopper):  # type: ignore[misc]
+    """Ends trials whose result cannot be used, and all of them when the sweep is to end."""
+
+    def __init__(self, bridge: _Bridge) -> None:
+        self._bridge = bridge
+
+    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
+        """Whether a trial ends with this result."""
+        return self._bridge.stopping.is_asked or bad_metric(result) is not None
+
+    def stop_all(self) -> bool:
+        """Whether everything ends now."""
+        return self._bridge.must_end
+
+
+class _DriverSearcher(_Unpickled, Searcher):  # type: ignore[misc]
     """Asks the driver for the next job whenever Ray Tune has room."""
 
-    def __init__(self, bridge: _Bridge, slots: Slots) -> None:
+    def __init__(self, bridge: _Bridge, slots: Slots, checkpoint_s: float) -> None:
         super().__init__(metric="val_accuracy", mode="max")
-        self._bridge, self._slots = bridge, slots
+        self._bridge, self._slots, self._checkpoint_s = bridge, slots, checkpoint_s
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
         """The job's config; None to be asked again, FINISHED at the end."""
-        driver = self._bridge.driver
-        if driver.running >= self._slots.concurrent:
+        bridge = self._bridge
+        if bridge.fault is not None or bridge.stopping.is_asked:
+            return str(Searcher.FINISHED)
+        if bridge.driver.running >= self._slots.concurrent:
             return None
+        with bridge.guarded():
+            return self._next(trial_id)
+        return str(Searcher.FINISHED)
+
+    def _next(self, trial_id: str) -> dict[str, Any] | str | None:
+        driver = self._bridge.driver
         job = driver.next_job()
         if job is None:
             self._bridge.exhausted = driver.running == 0
@@ -226,6 +218,8 @@ class _DriverSearcher(Searcher):  # type: ignore[misc]
         self._bridge.trial_ids[trial_id] = job.trial_id
         return {
             "spec": job.spec.to_dict(),
+            "checkpoint": None if job.checkpoint is None else str(job.checkpoint.resolve()),
+            "checkpoint_s": self._checkpoint_s,
             "threads": self._slots.threads,
             "on_gpu": self._slots.gpus > 0,
             "kernels": self._slots.kernels,

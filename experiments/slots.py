@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
-import ray
-
+from experiments.cluster import alive_nodes
 from transxnet.kernels.choice import AUTO, check_name, describe_auto
 
 
@@ -20,6 +20,8 @@ class ResourcesConfig:
     """GPUs of a trial, fractions allowed; None: one if there are any."""
     max_concurrent: int | None = None
     """Trials at once; None: as many as the cores and GPUs allow."""
+    custom: Mapping[str, float] = field(default_factory=dict)
+    """Of Ray's custom resources, what a trial takes: it runs only on nodes that were started with them."""
     deterministic: bool = False
     """Whether trials must repeat bit for bit: on a CPU they do, on GPUs this is refused, see `plan_slots`."""
     kernels: str = AUTO
@@ -33,6 +35,12 @@ class ResourcesConfig:
             raise ValueError(f"resources.gpus must be between 0 and 1 or a whole number, got {gpus:g}")
         if self.max_concurrent is not None and self.max_concurrent < 1:
             raise ValueError(f"resources.max_concurrent must be at least 1, got {self.max_concurrent}")
+        for name, wanted in self.custom.items():
+            if not wanted > 0 or name in ("CPU", "GPU"):
+                raise ValueError(
+                    f"resources.custom must give names of a cluster's own resources numbers above 0, got {name}: "
+                    f"{wanted}; cores and GPUs are resources.cpus and resources.gpus"
+                )
         check_name(self.kernels)
 
 
@@ -45,6 +53,12 @@ class Slots:
     concurrent: int
     deterministic: bool = False
     kernels: str = AUTO
+    custom: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def bundle(self) -> dict[str, float]:
+        """What Ray reserves for a trial."""
+        return {"CPU": self.cpus, "GPU": self.gpus, **self.custom}
 
     @property
     def threads(self) -> int:
@@ -64,18 +78,28 @@ class Slots:
 
 def plan_slots(config: ResourcesConfig) -> Slots:
     """Slots on the cluster that is connected; raises ValueError if a trial does not fit or cannot be deterministic."""
-    there = ray.cluster_resources()
-    cpus, gpus = there.get("CPU", 0.0), there.get("GPU", 0.0)
-    wanted = config.gpus if config.gpus is not None else float(gpus > 0)
-    _require_repeatable(config, wanted)
-    fits = min(_whole(cpus / config.cpus), _fits_gpus(wanted, gpus))
+    nodes = [node["Resources"] for node in alive_nodes()]
+    gpus = config.gpus if config.gpus is not None else float(any(node.get("GPU") for node in nodes))
+    _require_repeatable(config, gpus)
+    fits = sum(_fit(config, gpus, node) for node in nodes)
     if fits < 1:
+        custom = "".join(f" resources.custom.{name}={wanted:g}" for name, wanted in config.custom.items())
         raise ValueError(
-            f"a trial must fit the machines, got resources.cpus={config.cpus:g} resources.gpus={wanted:g} with "
-            f"{cpus:g} CPUs and {gpus:g} GPUs there; ask for less"
+            f"a trial must fit a machine, got resources.cpus={config.cpus:g} resources.gpus={gpus:g}{custom} with "
+            f"{' and '.join(map(_describe_node, nodes))} there; ask for less"
         )
     concurrent = int(min(fits, config.max_concurrent or math.inf))
-    return Slots(config.cpus, wanted, concurrent, config.deterministic, config.kernels)
+    return Slots(config.cpus, gpus, concurrent, config.deterministic, config.kernels, config.custom)
+
+
+def _fit(config: ResourcesConfig, gpus: float, node: Mapping[str, float]) -> float:
+    """How many trials fit a node."""
+    own = (_whole(node.get(name, 0.0) / wanted) for name, wanted in config.custom.items())
+    return min(_whole(node.get("CPU", 0.0) / config.cpus), _fits_gpus(gpus, node.get("GPU", 0.0)), *own)
+
+
+def _describe_node(node: Mapping[str, float]) -> str:
+    return f"{node.get('CPU', 0):g} CPUs, {node.get('GPU', 0):g} GPUs"
 
 
 def _require_repeatable(config: ResourcesConfig, gpus: float) -> None:

@@ -33,6 +33,11 @@ Distributions = dict[str, optuna.distributions.BaseDistribution]
 class Suggester(Protocol):
     """Proposes variants and learns from their results."""
 
+    @property
+    def learns(self) -> bool:
+        """Whether results change what it proposes."""
+        ...
+
     def suggest(self) -> list[Variant]:
         """Variants to train next, in this order; an empty list if the space has no more."""
         ...
@@ -44,6 +49,8 @@ class Suggester(Protocol):
 
 class Grid:
     """Every point, all at once."""
+
+    learns = False
 
     def __init__(self, candidates: Candidates) -> None:
         """Raises ValueError for a space that nobody would wait for."""
@@ -68,6 +75,8 @@ class Grid:
 class Random:
     """Points drawn uniformly from the feasible ones: legal, and within the budget."""
 
+    learns = False
+
     def __init__(self, candidates: Candidates, seed: int) -> None:
         space = candidates.space
         self._candidates = candidates
@@ -88,6 +97,8 @@ class Model:
 
     The record never sees that study, nor what was refused.
     """
+
+    learns = True
 
     def __init__(
         self, candidates: Candidates, sampler: optuna.samplers.BaseSampler, directions: list[Direction], seed: int

@@ -6,6 +6,8 @@ import dataclasses
 import os
 import shlex
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 # What Ray reads from the environment when it is imported.
@@ -18,6 +20,7 @@ os.environ |= {
 
 import hydra
 from omegaconf import DictConfig
+from ray.tune import Trainable
 from rich.console import Console
 
 from analysis.frame import variant_frame
@@ -25,30 +28,34 @@ from analysis.page_settings import next_commands
 from analysis.report import write_report
 from analysis.results import read_results
 from analysis.tables import front_table
-from db import Store, StudyRecord
+from db import Recorder, RecordFault, Spool, Store, StudyRecord
 from experiments.candidates import Candidates
 from experiments.cautions import kernel_caution, proxy_cautions
+from experiments.checkpoints import Checkpoints
+from experiments.cluster import connected, require_able_nodes
 from experiments.data.load import Dataset, load_dataset
-from experiments.driver import Conditions, Driver, architecture_record
+from experiments.driver import Driver, architecture_record
+from experiments.jobs import Conditions
 from experiments.latencies import Latencies
 from experiments.latency_objective import latency_caution, latency_settings, measure_by
-from experiments.lock import only_driver
+from experiments.lead import leading
 from experiments.objectives import directions, read_objectives
-from experiments.optuna_view import OptunaView
+from experiments.optuna_tables import OptunaTables
+from experiments.optuna_view import CLOSE_S, OptunaView
 from experiments.progress import SweepProgress
 from experiments.provenance import provenance
 from experiments.proxies import Proxies
-from experiments.ray_run import connected, run
+from experiments.ray_run import run
 from experiments.slots import Slots, plan_slots
+from experiments.stopping import Stopping
 from experiments.suggest import Suggester, make_suggester
 from experiments.sweep_config import SweepConfig
+from experiments.trainable import ProxyTrial
 from experiments.training import train_batches
 from space import Space
 from space.cli import run_entry_point, to_typed
 from space.match import with_match
 from transxnet.cost import LatencySettings
-
-INTERRUPTED = 130
 
 
 @hydra.main(version_base=None, config_path="conf", config_name="sweep")
@@ -57,10 +64,11 @@ def main(cfg: DictConfig) -> None:
     sys.exit(sweep(to_typed(cfg, SweepConfig), Console(soft_wrap=True)))
 
 
-def sweep(config: SweepConfig, console: Console) -> int:
+def sweep(config: SweepConfig, console: Console, *, trainable: type[Trainable] = ProxyTrial) -> int:
     """Run a sweep, or go on with it; returns the exit code. Raises ValueError for what the user must mend.
 
-    All that can be wrong is found before the record is opened, so that a mistake leaves no trace.
+    All that can be wrong is found before the record is opened, so that a mistake leaves no trace. Raises RecordFault
+    if the record is away, full, damaged or another driver's; what was acknowledged is in it.
     """
     space = Space.from_dict(with_match(config.space, config.match))
     dataset = load_dataset(config.data.resolved(), config.proxy.image_size)
@@ -69,53 +77,112 @@ def sweep(config: SweepConfig, console: Console) -> int:
     suggester = make_suggester(config.search, candidates, directions(read_objectives(config.objectives)), config.seed)
     latency = latency_settings(config.latency, read_objectives(config.objectives))
     _introduce(config, space, dataset, latency, console)
-    with connected(config.ray):
+    stopping = Stopping()
+    with connected(config.ray), stopping.listening():
         slots = plan_slots(config.resources)
         console.print(f"{slots.describe()}\n", highlight=False)
-        with only_driver(_folder(config), config.study_name), Store.open(config.storage.url) as store:
+        require_able_nodes(config.data.resolved(), config.proxy.image_size, dataset.fingerprint)
+        with Store.open(config.storage.url) as store:
             store.add_architectures([architecture_record(space.base)])
             store.add_study(_study(config, space, dataset, latency))
             conditions, latencies = _conditions(config, space, dataset, slots), _latencies(store, latency, console)
-            complete = _train(config, store, candidates, suggester, conditions, latencies, slots, console)
-            return _conclude(config, store, candidates, complete, console)
+            with _recorder(config, store, stopping, console) as recorder:
+                parts = (store, recorder, conditions, candidates, suggester)
+                complete = _train(config, parts, latencies, slots, stopping, trainable, console)
+            return _conclude(config, store, candidates, console) if complete else _end_early(stopping, console)
+
+
+@contextmanager
+def _recorder(config: SweepConfig, store: Store, stopping: Stopping, console: Console) -> Iterator[Recorder]:
+    """Lead the study, and write what an earlier run could not."""
+
+    def tell(line: str) -> None:
+        console.print(line, highlight=False, markup=False)
+
+    folder = _folder(config)
+    with leading(store, config.study_name, folder, tell) as lead:
+        spool = Spool(folder, store)
+        if count := spool.replay(lead):
+            tell(f"{count} writes that an earlier run could not make are in the record now")
+        yield Recorder(store, lead, spool, patience_s=config.storage.wait_s, hurry=lambda: stopping.is_asked, tell=tell)
 
 
 def _train(
     config: SweepConfig,
-    store: Store,
-    candidates: Candidates,
-    suggester: Suggester,
-    conditions: Conditions,
+    parts: tuple[Store, Recorder, Conditions, Candidates, Suggester],
     latencies: Latencies | None,
     slots: Slots,
+    stopping: Stopping,
+    trainable: type[Trainable],
     console: Console,
 ) -> bool:
     """Run to the end of the suggestions; False if the user ended it before."""
     objectives = read_objectives(config.objectives)
-    view = OptunaView(config.storage.url, config.study_name, candidates.space, objectives)
+    recorder, candidates = parts[1], parts[3]
+    shared = Path(config.ray.storage) / config.study_name if config.ray.storage else _folder(config)
+    checkpoints = Checkpoints(shared / "checkpoints")
     axes = [axis.name for axis in candidates.space.axes]
-    with SweepProgress(console, config.proxy.epochs, axes) as progress:
+    with (
+        _view(config, candidates.space, console) as view,
+        SweepProgress(console, config.proxy.epochs, axes) as progress,
+    ):
         driver = Driver(
-            store,
-            conditions,
-            candidates,
-            suggester,
+            *parts,
             view,
             objectives,
             progress,
+            checkpoints=checkpoints,
+            weights=_folder(config) / "weights",
             seeds=config.seeds,
             variants=config.variants,
             retry_failed=config.retry_failed,
+            max_failures=config.max_failures,
             latencies=latencies,
         )
         try:
-            folder = _folder(config)
-            return run(driver, store, config.scheduler, config.proxy.epochs, slots, folder, config.ray.storage)
-        finally:
-            driver.interrupt("the sweep was ended while it ran")
+            complete = run(
+                driver,
+                recorder,
+                config.scheduler,
+                config.proxy.epochs,
+                slots,
+                shared,
+                stopping,
+                checkpoint_s=config.checkpoint_s,
+                trainable=trainable,
+            )
+        except RecordFault:
+            raise  # nothing more can be written
+        except BaseException:
+            driver.interrupt()
+            raise
+        driver.interrupt()
+        checkpoints.clear()
+        return complete
 
 
-def _conclude(config: SweepConfig, store: Store, candidates: Candidates, complete: bool, console: Console) -> int:
+@contextmanager
+def _view(config: SweepConfig, space: Space, console: Console) -> Iterator[OptunaView]:
+    objectives = read_objectives(config.objectives)
+    view = OptunaView(lambda: OptunaTables(config.storage.url, config.study_name, space, objectives))
+    patience_s = CLOSE_S
+    try:
+        yield view
+    except BaseException:
+        patience_s = 2.0
+        raise
+    finally:
+        view.close(patience_s)
+        if view.trouble:
+            console.print(
+                f"caution: optuna-dashboard shows less than the record ({view.trouble}); the next start of the sweep "
+                f"mends it",
+                style="yellow",
+                highlight=False,
+            )
+
+
+def _conclude(config: SweepConfig, store: Store, candidates: Candidates, console: Console) -> int:
     """Say what came of it and what to type next; returns the exit code."""
     results = read_results(store, config.study_name)
     frame = variant_frame(results.study, results.trials, results.architectures)
@@ -129,11 +196,14 @@ def _conclude(config: SweepConfig, store: Store, candidates: Candidates, complet
     )
     for command in next_commands(results):
         console.print(f"{command.what}\n  {command.line}", highlight=False, markup=False)
-    if not complete:
-        console.print("\nEnded early. All that finished is in the record; the same command goes on:", style="bold")
-        console.print(f"  {_command()}", highlight=False, markup=False)
-        return INTERRUPTED
     return 0 if (frame["seeds"] > 0).any() else 1
+
+
+def _end_early(stopping: Stopping, console: Console) -> int:
+    """Say how to go on; no report, which takes its time in a large study."""
+    console.print("\nEnded early. All that finished is in the record; the same command goes on:", style="bold")
+    console.print(f"  {_command()}", highlight=False, markup=False)
+    return stopping.exit_code
 
 
 def _introduce(

@@ -8,12 +8,13 @@ from typing import Any
 
 from db import StorageConfig, check_name
 from experiments.candidates import Budget
+from experiments.cluster import RayConfig
 from experiments.data.config import DataConfig
 from experiments.fidelity import Fidelity
 from experiments.latency_objective import LatencyConfig
 from experiments.objectives import read_objectives
-from experiments.ray_run import RayConfig, SchedulerConfig
 from experiments.recipe import Recipe
+from experiments.schedulers import SchedulerConfig
 from experiments.slots import ResourcesConfig
 from experiments.suggest import SearchConfig
 
@@ -50,6 +51,10 @@ class SweepConfig:
     """Seed of the suggestions."""
     retry_failed: bool = False
     """Whether trials that failed in an earlier run are run again."""
+    max_failures: int = 3
+    """Failed trials of one architecture after which it is not proposed again."""
+    checkpoint_s: float = 10.0
+    """Seconds between two checkpoints of a running trial, which are taken between epochs."""
     runs: str = "runs"
     """Folder for weights and reports, below which each study has its own."""
 
@@ -60,6 +65,10 @@ class SweepConfig:
             raise ValueError(f"seeds must be between 1 and 1000, got {self.seeds}; write for example 3")
         if self.seed < 0:
             raise ValueError(f"seed must be 0 or above, got {self.seed}")
+        if self.max_failures < 1:
+            raise ValueError(f"max_failures must be at least 1, got {self.max_failures}; write for example 3")
+        if not self.checkpoint_s >= 0:
+            raise ValueError(f"checkpoint_s must be 0 or above, got {self.checkpoint_s:g}; write for example 10")
         if not self.runs:
             raise ValueError("runs must name a folder, got an empty text; write for example runs")
         read_objectives(self.objectives)

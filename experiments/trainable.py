@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import platform
+import time
 import traceback
 from collections.abc import Callable
 from pathlib import Path
@@ -10,23 +12,24 @@ from typing import Any
 
 import torch
 from ray import tune
-from safetensors.torch import load_file, save_file
+from ray.tune.result import SHOULD_CHECKPOINT
 
+from experiments.checkpoint_files import load_checkpoint, save_checkpoint
 from experiments.spec import TrialSpec
 from experiments.training import Training, TrainingFailed
-
-WEIGHTS_FILE = "model.safetensors"
-STATE_FILE = "state.pt"
 
 _BROKEN_DEVICE: type[Exception] | tuple[()] = getattr(torch, "AcceleratorError", ())
 """What a GPU that cannot go on in this process raises; nothing in a torch that does not tell it apart. No memory left
 is another error, after which the process is sound."""
+_NO_MEMORY = ("can't allocate memory", "out of memory")
+"""How torch says so where it raises a plain RuntimeError."""
 
 
 class ProxyTrial(tune.Trainable):  # type: ignore[misc]
-    """Trains `config["spec"]`, one epoch a step.
+    """Trains `config["spec"]`, one epoch a step, from `config["checkpoint"]` on if that is a folder.
 
-    The config's `threads`, `kernels` and `on_gpu` say how it is computed.
+    The config's `threads`, `kernels` and `on_gpu` say how it is computed; after `checkpoint_s` seconds it asks to be
+    saved again.
 
     A training that cannot go on ends its trial with a `failure` in the result, not with an exception: the worker
     lives on for the next trial and the record gets the reason. An error of the GPU itself goes through: its process
@@ -38,6 +41,8 @@ class ProxyTrial(tune.Trainable):  # type: ignore[misc]
         torch.set_num_threads(config["threads"])
         self._training: Training | None = None
         self._failure: str | None = None
+        self._checkpoint_s: float = config["checkpoint_s"]
+        self._saved_at = time.monotonic()
         self._attempt(lambda: self._build(config))
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
@@ -56,26 +61,27 @@ class ProxyTrial(tune.Trainable):  # type: ignore[misc]
             # Ray insists on the metric that its searchers and schedulers know; no number is taken from a failure.
             return {"failure": self._failure, "val_accuracy": math.nan, "done": True}
         assert self._training is not None
-        return {**metrics, "done": self._training.epoch >= self._training.spec.fidelity.epochs}
+        done = self._training.epoch >= self._training.spec.fidelity.epochs
+        is_due = time.monotonic() - self._saved_at >= self._checkpoint_s
+        return {**metrics, "done": done, SHOULD_CHECKPOINT: is_due and not done}  # at the end Ray saves unasked
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
-        """Weights as safetensors, the rest so that it loads with weights_only."""
-        if self._training is None or self._failure is not None:
-            return
-        state = {name: value.contiguous() for name, value in self._training.model.state_dict().items()}
-        save_file(state, Path(checkpoint_dir) / WEIGHTS_FILE)
-        torch.save(self._training.state(), Path(checkpoint_dir) / STATE_FILE)
+        """Weights and state, as in experiments/checkpoint_files.py; nothing of a failure."""
+        if self._training is not None and self._failure is None:
+            save_checkpoint(self._training, Path(checkpoint_dir))
+            self._saved_at = time.monotonic()
 
     def load_checkpoint(self, checkpoint_dir: str) -> None:
         """Go on from `save_checkpoint`."""
         assert self._training is not None
-        self._training.model.load_state_dict(load_file(Path(checkpoint_dir) / WEIGHTS_FILE))
-        self._training.load_state(torch.load(Path(checkpoint_dir) / STATE_FILE, weights_only=True))
+        load_checkpoint(self._training, Path(checkpoint_dir))
 
     def _build(self, config: dict[str, Any]) -> None:
         # A trial that asked for no GPU keeps to its cores: Ray does not hide the GPUs of others from it.
         device = None if config["on_gpu"] else torch.device("cpu")
         self._training = Training(TrialSpec.from_dict(config["spec"]), device, kernels=config["kernels"])
+        if config["checkpoint"] is not None:
+            load_checkpoint(self._training, Path(config["checkpoint"]))
 
     def _attempt(self, action: Callable[[], None]) -> None:
         try:
@@ -85,5 +91,16 @@ class ProxyTrial(tune.Trainable):  # type: ignore[misc]
         except _BROKEN_DEVICE:
             raise
         except Exception as error:
-            where = traceback.extract_tb(error.__traceback__)[-1]
-            self._failure = f"{type(error).__name__}: {error} ({Path(where.filename).name}:{where.lineno})"
+            self._failure = explain(error)
+            if self._failure.startswith("out of memory"):
+                self._training = None  # for the next trial there must be some
+
+
+def explain(error: Exception) -> str:
+    """The reason that the record keeps of what went wrong here: what, where in the code, on which machine."""
+    where = traceback.extract_tb(error.__traceback__)[-1]
+    place = f"({Path(where.filename).name}:{where.lineno}, on {platform.node()})"
+    text = " ".join(str(error).split())
+    if isinstance(error, MemoryError) or any(words in text.lower() for words in _NO_MEMORY):
+        return f"out of memory: {text or type(error).__name__} {place}"
+    return f"{type(error).__name__}: {text} {place}"

@@ -7,19 +7,22 @@ import os
 import shutil
 from pathlib import Path
 
-from db import ArtifactRecord
+from db import ArtifactRecord, TrialRecord
 
 WEIGHTS = "weights"
+"""Kind of the artifact."""
 
 
-def keep_weights(trial_id: int, source: Path, folder: Path) -> ArtifactRecord:
+def keep_weights(trial: TrialRecord, source: Path, folder: Path) -> ArtifactRecord:
     """Copy a safetensors file into `folder`, whole or not at all; returns the artifact to record."""
+    assert trial.id is not None
     folder.mkdir(parents=True, exist_ok=True)
-    target = folder / f"trial-{trial_id}.safetensors"
+    # Ids are one database's: with the uid no other one's trial has the name.
+    target = folder / f"trial-{trial.id}-{(trial.uid or '')[:8]}.safetensors"
     partial = target.with_suffix(".partial")
     shutil.copyfile(source, partial)
     os.replace(partial, target)
-    return ArtifactRecord(trial_id, WEIGHTS, str(target.resolve()), sha256(target), target.stat().st_size)
+    return ArtifactRecord(trial.id, WEIGHTS, str(target.resolve()), sha256(target), target.stat().st_size)
 
 
 def sha256(path: Path) -> str:

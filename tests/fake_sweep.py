@@ -6,16 +6,20 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import optuna
 
-from db import EpochRecord, Provenance, Store, StudyRecord, TrialRecord, TrialState
+from db import EpochRecord, LeadRecord, Provenance, Recorder, Spool, Store, StudyRecord, TrialRecord, TrialState
 from experiments.candidates import Budget, Candidates, Variant
+from experiments.checkpoints import Checkpoints
 from experiments.data.config import DataConfig
-from experiments.driver import Conditions, Driver, Job, architecture_record
+from experiments.driver import Driver, architecture_record
 from experiments.fidelity import Fidelity
+from experiments.jobs import Conditions, Job
 from experiments.objectives import directions, read_objectives
-from experiments.optuna_view import OptunaView, open_optuna
+from experiments.optuna_tables import OptunaTables, open_optuna
+from experiments.optuna_view import OptunaView
 from experiments.proxies import Proxies
 from experiments.recipe import Recipe
 from experiments.suggest import SearchConfig, make_suggester
@@ -39,6 +43,7 @@ class Heard:
     earlier: list[TrialRecord] = field(default_factory=list)
     begun: list[TrialRecord] = field(default_factory=list)
     ends: list[TrialRecord] = field(default_factory=list)
+    broken: list[TrialRecord] = field(default_factory=list)
 
     def planned(self, trials: int) -> None:
         self.plans.append(trials)
@@ -54,6 +59,9 @@ class Heard:
     def ended(self, trial: TrialRecord, variant: Variant) -> None:
         self.ends.append(trial)
 
+    def broken_off(self, trial: TrialRecord, variant: Variant) -> None:
+        self.broken.append(trial)
+
 
 @dataclass(frozen=True)
 class FakeSweep:
@@ -66,6 +74,7 @@ class FakeSweep:
     fidelity: Fidelity = field(default_factory=lambda: Fidelity(width_scale=1.0, depth_scale=1.0, epochs=EPOCHS))
     provenance: Provenance = PROVENANCE
     latency: dict[str, Any] | None = None
+    views: list[OptunaView] = field(default_factory=list, compare=False)
 
     @property
     def url(self) -> str:
@@ -103,18 +112,38 @@ class FakeSweep:
         """A new run, as the command line would start it."""
         objectives = read_objectives(self.objectives)
         candidates = Candidates(self.space, budget or Budget())
+        store = self.store()
         return Driver(
-            self.store(),
+            store,
+            self.recorder(store),
             self.conditions,
             candidates,
             make_suggester(SearchConfig(search), candidates, directions(objectives), 0),
-            OptunaView(self.url, self.name, self.space, objectives),
+            self.view(),
             objectives,
             listener or Heard(),
+            checkpoints=Checkpoints(self.folder / "checkpoints"),
+            weights=self.folder / "weights",
             seeds=seeds,
             variants=variants,
             **options,
         )
+
+    def recorder(self, store: Store, patience_s: float = 5.0) -> Recorder:
+        """Of a driver that takes the lead from whoever has it."""
+        own = LeadRecord(self.name, uuid4().hex, "host", 1)
+        before = store.lead(self.name)
+        lead = store.take_lead(own, instead_of=before)
+        return Recorder(store, lead, Spool(self.folder, store), patience_s=patience_s)
+
+    def view(self) -> OptunaView:
+        """A new one; what `shown` tells waits for it."""
+        objectives = read_objectives(self.objectives)
+        for earlier in self.views:
+            earlier.flush()
+        view = OptunaView(lambda: OptunaTables(self.url, self.name, self.space, objectives))
+        self.views.append(view)
+        return view
 
     @property
     def conditions(self) -> Conditions:
@@ -136,6 +165,8 @@ class FakeSweep:
 
     def shown(self) -> list[optuna.trial.FrozenTrial]:
         """What Optuna's dashboard would read."""
+        for view in self.views:
+            view.flush()
         return optuna.load_study(study_name=self.name, storage=open_optuna(self.url)).trials
 
 
@@ -160,6 +191,12 @@ def fail(driver: Driver, job: Job) -> None:
     driver.take_end(job.trial_id, "training loss is nan in epoch 2")
 
 
+def die(driver: Driver, job: Job) -> None:
+    """One epoch, then the worker's death."""
+    train_epochs(driver, job, 1)
+    driver.take_death(job.trial_id, "worker: killed")
+
+
 def train_epochs(driver: Driver, job: Job, epochs: int) -> None:
     for epoch in range(1, epochs + 1):
         accuracy = accuracy_of(job) * epoch / job.spec.fidelity.epochs
@@ -176,5 +213,6 @@ def work(driver: Driver, ending: Ending = complete, *, slots: int = 1, most: flo
             running.append(job)
             jobs.append(job)
         if not running:
+            driver._recorder.flush()
             return jobs
         ending(driver, running.pop(0))

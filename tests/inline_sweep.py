@@ -5,21 +5,23 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
 
-from db import EpochRecord, Provenance, Store, StudyRecord, TrialRecord
+from db import EpochRecord, LeadRecord, Provenance, Recorder, Spool, Store, StudyRecord, TrialRecord
 from experiments.candidates import Budget, Candidates
+from experiments.checkpoint_files import save_checkpoint
+from experiments.checkpoints import Checkpoints
 from experiments.data.config import DataConfig
 from experiments.data.load import load_dataset
-from experiments.driver import Conditions, Driver, architecture_record
+from experiments.driver import Driver, architecture_record
 from experiments.fidelity import Fidelity
+from experiments.jobs import Conditions
 from experiments.objectives import directions, read_objectives
+from experiments.optuna_tables import OptunaTables
 from experiments.optuna_view import OptunaView
 from experiments.proxies import Proxies
 from experiments.recipe import Recipe
 from experiments.suggest import SearchConfig, make_suggester
 from experiments.training import Training
-from experiments.weights import keep_weights
 from space.presets import load_preset
 
 STUDY = "tiny"
@@ -34,6 +36,7 @@ class Silent:
     def started(self, trial: TrialRecord) -> None: ...
     def epoch(self, epoch: EpochRecord) -> None: ...
     def ended(self, trial: TrialRecord, variant: object) -> None: ...
+    def broken_off(self, trial: TrialRecord, variant: object) -> None: ...
 
 
 def train_study(folder: Path) -> str:
@@ -71,13 +74,19 @@ def train_study(folder: Path) -> str:
         )
         candidates = Candidates(space, Budget())
         suggester = make_suggester(SearchConfig("grid"), candidates, directions(objectives), 0)
-        view = OptunaView(url, STUDY, space, objectives)
-        driver = Driver(store, conditions, candidates, suggester, view, objectives, Silent(), seeds=2, variants=2)
+        view = OptunaView(lambda: OptunaTables(url, STUDY, space, objectives))
+        lead = store.take_lead(LeadRecord(STUDY, "inline", "host", 1))
+        recorder = Recorder(store, lead, Spool(folder, store), patience_s=5)
+        files = {"checkpoints": Checkpoints(folder / "checkpoints"), "weights": folder / "weights"}
+        driver = Driver(
+            store, recorder, conditions, candidates, suggester, view, objectives, Silent(), seeds=2, variants=2, **files
+        )
         while (job := driver.next_job()) is not None:
             training = Training(job.spec)
             driver.take_epoch(job.trial_id, training.run_epoch().to_dict())
-            file = folder / "model.safetensors"
-            save_file({name: value.contiguous() for name, value in training.model.state_dict().items()}, file)
-            store.add_artifact(keep_weights(job.trial_id, file, folder / "weights"))
+            save_checkpoint(training, folder)
+            driver.take_checkpoint(job.trial_id, folder)
             driver.take_end(job.trial_id)
+        recorder.flush()
+        view.close()
     return url

@@ -3,6 +3,7 @@
 import dataclasses
 from collections import Counter
 
+import optuna
 import pytest
 from fake_sweep import EPOCHS, FakeSweep, Heard, accuracy_of, complete, fail, stop_early, train_epochs, work
 from optuna.study import StudyDirection
@@ -11,6 +12,7 @@ from optuna.trial import TrialState as OptunaState
 from db import Provenance, TrialState
 from experiments.candidates import Budget
 from experiments.fidelity import Fidelity
+from experiments.optuna_tables import open_optuna
 from space import Space
 
 COMPLETE, STOPPED, FAILED, INTERRUPTED, RUNNING = (
@@ -168,12 +170,9 @@ def test_a_variant_is_shown_as_running_until_its_last_seed(sweep):
     ],
 )
 def test_objectives_keep_their_order_and_direction(sweep, objectives, directions):
-    import optuna
-
-    from experiments.optuna_view import open_optuna
-
     sweep = dataclasses.replace(sweep, objectives=objectives)
     work(sweep.driver(seeds=1, variants=2))
+    sweep.shown()
     study = optuna.load_study(study_name=sweep.name, storage=open_optuna(sweep.url))
     words = {"max": StudyDirection.MAXIMIZE, "min": StudyDirection.MINIMIZE}
     assert study.directions == [words[word] for word in directions.split()]
@@ -240,16 +239,18 @@ def test_a_killed_run_is_taken_up(sweep):
 def test_a_run_killed_before_optuna_heard_of_a_result_is_taken_up(sweep):
     killed = sweep.driver(seeds=1)
     job = killed.next_job()
-    killed._view.finish = lambda *told: (_ for _ in ()).throw(KeyboardInterrupt)
-    with pytest.raises(KeyboardInterrupt):
-        complete(killed, job)
+    killed._view.flush()
+    killed._view.show = lambda shown: None
+    complete(killed, job)
+    killed._recorder.flush()
     work(sweep.driver(seeds=1))
     assert sweep.states() == [COMPLETE] * 6
     assert in_optuna(sweep)[OptunaState.COMPLETE] == 6
 
 
 def test_a_run_killed_while_it_tells_optuna_of_a_start_is_taken_up(sweep):
-    sweep.driver(seeds=1)._view._study.enqueue_trial({}, user_attrs={})
+    sweep.driver(seeds=1)._view.flush()
+    optuna.load_study(study_name=sweep.name, storage=open_optuna(sweep.url)).enqueue_trial({}, user_attrs={})
     work(sweep.driver(seeds=1))
     assert sweep.states() == [COMPLETE] * 6
     assert in_optuna(sweep)[OptunaState.COMPLETE] == 6
@@ -257,10 +258,6 @@ def test_a_run_killed_while_it_tells_optuna_of_a_start_is_taken_up(sweep):
 
 
 def test_a_record_whose_view_was_deleted_is_shown_again(sweep):
-    import optuna
-
-    from experiments.optuna_view import open_optuna
-
     work(sweep.driver(seeds=1), lambda driver, job: (stop_early if job.trial_id == 2 else complete)(driver, job))
     optuna.delete_study(study_name=sweep.name, storage=open_optuna(sweep.url))
     assert work(sweep.driver(seeds=1)) == []

@@ -25,7 +25,7 @@ from db_examples import (
 )
 from sqlalchemy import create_engine, text
 
-from db import Store, TrialRecord, TrialState, check_name
+from db import Store, TrialEnd, TrialRecord, TrialState, check_name
 from db.rows import columns_of
 from db.schema import Base
 
@@ -286,30 +286,30 @@ def test_numbers_that_contradict_the_state_are_refused(store: Store, changes: di
     running = added(store, trial())
     result = {"state": TrialState.COMPLETE, **RESULT, **changes}
     with pytest.raises(ValueError, match=f"^trial {running}: .*{rule}"):
-        store.finish_trial(running, **result)
+        store.finish_trial(TrialEnd(running, **result))
     assert store.trials("groups")[0].state is TrialState.RUNNING
 
 
 def test_a_trial_finishes_once(store: Store) -> None:
     running = added(store, trial())
-    finished = store.finish_trial(running, TrialState.COMPLETE, **RESULT)
+    finished = store.finish_trial(TrialEnd(running, TrialState.COMPLETE, **RESULT))
     assert finished.state is TrialState.COMPLETE
     assert finished.finished_at is not None
     assert {name: getattr(finished, name) for name in RESULT} == RESULT
-    assert store.finish_trial(running, TrialState.COMPLETE, **RESULT) == finished
+    assert store.finish_trial(TrialEnd(running, TrialState.COMPLETE, **RESULT)) == finished
     with pytest.raises(ValueError, match=r"trial 1 ended otherwise \(val_loss: 1.0 -> 9.0\)"):
-        store.finish_trial(running, TrialState.COMPLETE, **{**RESULT, "val_loss": 9.0})
+        store.finish_trial(TrialEnd(running, TrialState.COMPLETE, **{**RESULT, "val_loss": 9.0}))
     with pytest.raises(ValueError, match='state: "COMPLETE" -> "FAILED"'):
-        store.finish_trial(running, TrialState.FAILED, **NO_RESULT, reason="boom")
+        store.finish_trial(TrialEnd(running, TrialState.FAILED, **NO_RESULT, reason="boom"))
     assert store.trials("groups") == [finished]
 
 
 def test_a_trial_does_not_finish_as_running_nor_unknown(store: Store) -> None:
     running = added(store, trial())
     with pytest.raises(ValueError, match="no trial finishes as RUNNING"):
-        store.finish_trial(running, TrialState.RUNNING, **RESULT)
+        store.finish_trial(TrialEnd(running, TrialState.RUNNING, **RESULT))
     with pytest.raises(ValueError, match="must name a stored trial, got 77"):
-        store.finish_trial(77, TrialState.COMPLETE, **RESULT)
+        store.finish_trial(TrialEnd(77, TrialState.COMPLETE, **RESULT))
 
 
 def test_only_running_trials_of_the_study_are_interrupted(store: Store) -> None:

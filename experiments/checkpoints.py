@@ -1,0 +1,85 @@
+"""Checkpoints of trials that have not ended, kept beside the sweep so that a retry goes on where they were."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+
+from experiments.checkpoint_files import STATE_FILE, WEIGHTS_FILE
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A trial after an epoch."""
+
+    epoch: int
+    folder: Path
+
+
+class Checkpoints:
+    """A folder with one checkpoint a trial, the newest, by the trial's uid. What has its name there is whole."""
+
+    def __init__(self, folder: Path) -> None:
+        """`folder` is one that all workers reach."""
+        self._folder = folder
+
+    def keep(self, uid: str, epoch: int, source: Path) -> None:
+        """Copy a trial's checkpoint after `epoch`, in place of an older one."""
+        target = self._folder / f"{uid}-epoch-{epoch}"
+        if target.exists():
+            return
+        self._folder.mkdir(parents=True, exist_ok=True)
+        partial = Path(tempfile.mkdtemp(prefix=".", dir=self._folder))
+        for name in (WEIGHTS_FILE, STATE_FILE):
+            shutil.copyfile(source / name, partial / name)
+            _sync(partial / name)
+        older = self._of(uid)
+        os.rename(partial, target)
+        for folder in older:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def find(self, uid: str, spec_key: str) -> Checkpoint | None:
+        """The newest sound checkpoint of a trial of this spec."""
+        found = sorted((Checkpoint(_epoch(folder), folder) for folder in self._of(uid)), key=lambda one: -one.epoch)
+        return next((one for one in found if _is_sound(one, spec_key)), None)
+
+    def drop(self, uid: str) -> None:
+        """Forget a trial's, which has ended."""
+        for folder in self._of(uid):
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def clear(self) -> None:
+        """Remove what a killed driver left half-written, and the folder if nothing is in it."""
+        for left in self._folder.glob(".*"):
+            shutil.rmtree(left, ignore_errors=True)
+        if self._folder.is_dir() and not any(self._folder.iterdir()):
+            self._folder.rmdir()
+
+    def _of(self, uid: str) -> list[Path]:
+        return list(self._folder.glob(f"{uid}-epoch-*"))
+
+
+def _epoch(folder: Path) -> int:
+    return int(folder.name.rpartition("-")[2])
+
+
+def _is_sound(one: Checkpoint, spec_key: str) -> bool:
+    try:
+        state: dict[str, Any] = torch.load(one.folder / STATE_FILE, weights_only=True, map_location="cpu")
+        with safe_open(one.folder / WEIGHTS_FILE, framework="pt") as weights:
+            return bool((state["epoch"], state["spec_key"]) == (one.epoch, spec_key) and list(weights.keys()))
+    except (OSError, RuntimeError, KeyError, EOFError, pickle.UnpicklingError, SafetensorError):
+        return False  # the trial is trained from the beginning
+
+
+def _sync(path: Path) -> None:
+    with path.open("rb") as file:
+        os.fsync(file.fileno())

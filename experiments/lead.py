@@ -1,0 +1,144 @@
+"""One driver a study, on whatever machine: two would take each other's running trials for dead."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import platform
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from uuid import uuid4
+
+import psutil
+
+from db import LeadRecord, RecordFault, Store
+
+RENEW_S = 5.0
+"""Between two signs of life."""
+EXPIRES_S = 30.0
+"""After so long without a sign of life, a driver of another machine is taken for dead; one of this is looked for."""
+
+
+@contextmanager
+def leading(store: Store, study: str, folder: Path, tell: Callable[[str], None]) -> Iterator[LeadRecord]:
+    """Lead the study of a store, and hold `folder`, until the end; both are free again however this process ends.
+
+    Raises ValueError, naming host and process, if another driver leads. `tell` gets a line if it has to wait until a
+    silent one is taken for dead.
+    """
+    with _only_driver(folder, study):
+        lead = _take(store, _own_lead(study), tell)
+        renewing = _Renewing(store, lead)
+        renewing.start()
+        try:
+            yield lead
+        finally:
+            renewing.end()
+            _give_up(store, lead)
+
+
+def _take(store: Store, own: LeadRecord, tell: Callable[[str], None]) -> LeadRecord:
+    first = found = store.take_lead(own)
+    while found.holder != own.holder:
+        if _lives(found) or found.renewed_at != first.renewed_at:
+            raise _refusal(own.study, found.who)
+        if _is_dead(found) or found.age_s > EXPIRES_S:
+            first = found = store.take_lead(own, instead_of=found)
+            continue
+        if found is first:
+            tell(f"{found.who} led this study {found.age_s:.0f} s ago; waiting to see whether it still does")
+        time.sleep(1)
+        found = store.lead(own.study) or store.take_lead(own)
+    return found
+
+
+def _refusal(study: str, who: str) -> ValueError:
+    return ValueError(
+        f"a study has one sweep at a time, but {study} is being run by {who}; wait for it, or write study=NAME for "
+        f"another"
+    )
+
+
+def _own_lead(study: str) -> LeadRecord:
+    return LeadRecord(study, uuid4().hex, platform.node(), os.getpid(), _place(os.getpid()))
+
+
+def _place(process: int) -> str:
+    """Of a process: this boot, this container, and when the process began; the same for no other process ever."""
+    return f"{_here()} {psutil.Process(process).create_time():.2f}"
+
+
+def _here() -> str:
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        return f"{boot} {os.readlink('/proc/self/ns/pid')}"
+    except OSError:  # not Linux
+        return platform.node()
+
+
+def _is_here(lead: LeadRecord) -> bool:
+    return lead.host == platform.node() and lead.place.startswith(_here() + " ")
+
+
+def _lives(lead: LeadRecord) -> bool:
+    """Whether its driver is a process of this machine that runs."""
+    try:
+        there = psutil.Process(lead.process)
+        return _is_here(lead) and _place(lead.process) == lead.place and there.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def _is_dead(lead: LeadRecord) -> bool:
+    """Whether its driver was a process of this machine that runs no more."""
+    return _is_here(lead) and not _lives(lead)
+
+
+def _give_up(store: Store, lead: LeadRecord) -> None:
+    try:
+        store.give_up_lead(lead)
+    except RecordFault:  # it expires by itself
+        return
+
+
+class _Renewing(threading.Thread):
+    """Signs of life. What goes wrong with them, the next write meets as well."""
+
+    def __init__(self, store: Store, lead: LeadRecord) -> None:
+        super().__init__(name="lead", daemon=True)
+        self._store, self._lead = store, lead
+        self._ended = threading.Event()
+
+    def run(self) -> None:
+        while not self._ended.wait(RENEW_S):
+            try:
+                self._store.renew_lead(self._lead)
+            except RecordFault:
+                continue
+
+    def end(self) -> None:
+        """Stop, and wait for a sign that is being given."""
+        self._ended.set()
+        self.join(timeout=RENEW_S)
+
+
+@contextmanager
+def _only_driver(folder: Path, study: str) -> Iterator[None]:
+    """Hold the folder's lock: studies of one name in two databases must not share their files.
+
+    It is seen by drivers that share the folder, and is free when this process ends, however it ends.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".lock").open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            file.seek(0)
+            raise _refusal(study, file.read().strip() or "another one") from error
+        file.truncate(0)
+        file.write(f"process {os.getpid()} on {platform.node()}")
+        file.flush()
+        yield

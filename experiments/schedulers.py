@@ -1,0 +1,53 @@
+"""Which trials are stopped early: one of Ray Tune's schedulers for each word of `scheduler=`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, TrialScheduler
+
+
+@dataclass(frozen=True)
+class SchedulerConfig:
+    """Which trials are stopped early. Raises ValueError for an unknown name or a value out of range."""
+
+    name: str = "none"
+    """none, or asha: by accuracy, among trials at the same epoch."""
+    grace_epochs: int = 1
+    """Epochs that every trial runs."""
+    reduction_factor: int = 3
+    """One of so many trials goes on at each rung."""
+
+    def __post_init__(self) -> None:
+        if self.name not in ("none", "asha"):
+            raise ValueError(f"scheduler.name must be none or asha, got {self.name!r}")
+        if self.grace_epochs < 1 or self.reduction_factor < 2:
+            raise ValueError(
+                f"scheduler.grace_epochs must be at least 1 and reduction_factor at least 2, got "
+                f"{self.grace_epochs} and {self.reduction_factor}"
+            )
+
+
+def make_scheduler(config: SchedulerConfig, epochs: int) -> TrialScheduler:
+    """Ray Tune's scheduler of that name."""
+    if config.name == "none":
+        return FIFOScheduler()
+    return _SparingASHA(
+        time_attr="epoch",  # a trial that went on from a checkpoint has run fewer of them here
+        metric="val_accuracy",
+        mode="max",
+        max_t=epochs,
+        grace_period=min(config.grace_epochs, epochs),
+        reduction_factor=config.reduction_factor,
+    )
+
+
+class _SparingASHA(ASHAScheduler):  # type: ignore[misc]
+    """ASHA that never stops the baseline: without it there would be nothing to compare with."""
+
+    def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
+        """Ray's decision, or to go on."""
+        decision = str(super().on_trial_result(tune_controller, trial, result))
+        ended = result["epoch"] >= self._max_t
+        return decision if ended or not trial.config["spared"] else str(TrialScheduler.CONTINUE)
