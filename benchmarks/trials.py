@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 # isort: off
 import experiments.sweep  # sets what Ray reads when it is imported
@@ -32,10 +31,10 @@ from rich.table import Table
 from benchmarks.obvious_stack import obvious_trial
 from benchmarks.timed_trial import PARTS, timed_trial
 from db import Store
+from experiments.cluster import RayConfig, connected
 from experiments.data.load import load_dataset
 from experiments.fidelity import proxy_arch
 from experiments.provenance import code_version, machine, package_versions
-from experiments.ray_run import RayConfig, connected
 from experiments.slots import plan_slots
 from experiments.spec import TrialSpec
 from experiments.sweep_config import SweepConfig
@@ -109,9 +108,8 @@ def run_platform(work: Work, *words: str) -> Measured:
         folder = Path(name)
         config = work.config(folder, *words)
         begun = time.time()
-        with mock.patch("experiments.ray_run.ProxyTrial", timed_trial(folder)):
-            if experiments.sweep.sweep(config, Console(file=io.StringIO())) != 0:
-                raise RuntimeError("the sweep of the benchmark failed")
+        if experiments.sweep.sweep(config, Console(file=io.StringIO()), trainable=timed_trial(folder)) != 0:
+            raise RuntimeError("the sweep of the benchmark failed")
         told = [json.loads(file.read_text()) for file in folder.glob("*.json")]
         accuracy = _accuracy(config)
     concurrent = plan_slots(config.resources).concurrent

@@ -15,8 +15,8 @@ from rich.console import Console
 from safetensors.torch import load_file
 
 from db import Store, TrialState
-from experiments.lock import only_driver
-from experiments.ray_run import SchedulerConfig, make_scheduler
+from experiments.lead import leading
+from experiments.schedulers import SchedulerConfig, make_scheduler
 from experiments.slots import ResourcesConfig, plan_slots
 from experiments.sweep import sweep
 from experiments.sweep_config import SweepConfig
@@ -40,9 +40,9 @@ def config_of(folder: Path, *words: str) -> SweepConfig:
         return to_typed(compose("sweep", [*SMALL, *places, *words]), SweepConfig)
 
 
-def run(folder: Path, *words: str) -> tuple[int, str]:
+def run(folder: Path, *words: str, trainable: type = ProxyTrial) -> tuple[int, str]:
     said = io.StringIO()
-    code = sweep(config_of(folder, *words), Console(file=said, width=200))
+    code = sweep(config_of(folder, *words), Console(file=said, width=200), trainable=trainable)
     return code, said.getvalue()
 
 
@@ -143,12 +143,15 @@ def test_other_settings_need_another_study(finished):
         run(finished[0], "proxy.epochs=2")
 
 
-def test_a_second_driver_of_a_study_is_refused(finished):
+@pytest.mark.parametrize("lead_in", ["runs/tiny_demo-digits", "another/folder"])
+def test_a_second_driver_of_a_study_is_refused(finished, lead_in):
+    folder, study = finished[0], "tiny_demo-digits"
     with (
-        only_driver(finished[0] / "runs" / "tiny_demo-digits", "tiny_demo-digits"),
+        Store.open(f"sqlite:///{folder / 'sweeps.db'}") as store,
+        leading(store, study, folder / lead_in, print),
         pytest.raises(ValueError, match=rf"is being run by process {os.getpid()} on .*study=NAME"),
     ):
-        run(finished[0])
+        run(folder)
 
 
 @pytest.fixture(scope="module")
@@ -185,7 +188,7 @@ def test_asha_stops_the_worst_unless_it_is_to_be_spared():
         trial = SimpleNamespace(trial_id=name, config={"spared": spared})
         if epoch == 1:
             scheduler.on_trial_add(None, trial)
-        return scheduler.on_trial_result(None, trial, {"training_iteration": epoch, "val_accuracy": accuracy})
+        return scheduler.on_trial_result(None, trial, {"epoch": epoch, "val_accuracy": accuracy})
 
     assert [decision("a", 1, 0.5), decision("b", 1, 0.6)] == ["CONTINUE"] * 2
     assert decision("worse", 1, 0.1) == "STOP"
@@ -218,15 +221,20 @@ def test_a_worker_that_dies_fails_its_trial_alone(tmp_path, monkeypatch):
                 os._exit(1)
             return super().step()
 
-    monkeypatch.setattr("experiments.ray_run.ProxyTrial", Dying)
-    run(tmp_path, "trials=1", "seeds=2", "proxy.data_share=0.2", "resources.max_concurrent=1")
-    dead, alive = trials_in(tmp_path)
-    assert (dead.state, alive.state) == (TrialState.FAILED, TrialState.COMPLETE)
-    assert (dead.reason or "").startswith("worker: ")
+    words = ("trials=1", "seeds=2", "proxy.data_share=0.2", "resources.max_concurrent=1", "max_failures=2")
+    run(tmp_path, *words, trainable=Dying)
+    first, second, alive = trials_in(tmp_path)
+    assert [trial.state for trial in (first, second, alive)] == [
+        TrialState.INTERRUPTED,
+        TrialState.FAILED,
+        TrialState.COMPLETE,
+    ]
+    assert second.retry_of == first.id
+    assert all((trial.reason or "").startswith("worker: ") for trial in (first, second))
 
 
 def test_a_trial_that_fits_no_machine_is_refused():
-    with pytest.raises(ValueError, match="must fit the machines"):
+    with pytest.raises(ValueError, match="must fit a machine"):
         plan_slots(ResourcesConfig(cpus=1000))
     assert plan_slots(dataclasses.replace(ResourcesConfig(), max_concurrent=1)).concurrent == 1
 
@@ -236,12 +244,12 @@ def test_a_trial_that_fits_no_machine_is_refused():
     [(0.25, 1, 4), (0.1, 1, 10), (1 / 3, 2, 6), (0.4, 2, 4), (1, 2, 2), (2, 4, 2), (None, 3, 3), (0, 0, 16)],
 )
 def test_small_trials_share_a_gpu(wanted, there, concurrent, monkeypatch):
-    monkeypatch.setattr("ray.cluster_resources", lambda: {"CPU": 16.0, "GPU": float(there)})
+    monkeypatch.setattr("experiments.slots.alive_nodes", lambda: [{"Resources": {"CPU": 16.0, "GPU": float(there)}}])
     assert plan_slots(ResourcesConfig(gpus=wanted)).concurrent == concurrent
 
 
 def test_deterministic_trials_are_refused_on_gpus_and_run_on_cpus(monkeypatch):
-    monkeypatch.setattr("ray.cluster_resources", lambda: {"CPU": 16.0, "GPU": 1.0})
+    monkeypatch.setattr("experiments.slots.alive_nodes", lambda: [{"Resources": {"CPU": 16.0, "GPU": 1.0}}])
     with pytest.raises(ValueError, match=r"must run on CPUs, .* got resources\.gpus=1: .*; write resources\.gpus=0 or"):
         plan_slots(ResourcesConfig(deterministic=True))
     assert plan_slots(ResourcesConfig(deterministic=True, gpus=0)).concurrent == 16
@@ -261,7 +269,7 @@ def test_unknown_kernels_are_refused_before_anything_runs():
 def test_workers_sleep_while_they_wait_for_a_core_and_the_driver_keeps_its_environment():
     program = """
 import os
-from experiments.ray_run import WORKER_ENVIRONMENT, RayConfig, connected
+from experiments.cluster import WORKER_ENVIRONMENT, RayConfig, connected
 import ray
 
 before = dict(os.environ)

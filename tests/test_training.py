@@ -6,12 +6,13 @@ import math
 import pytest
 import torch
 
+from experiments.checkpoint_files import STATE_FILE, WEIGHTS_FILE
 from experiments.data.config import DataConfig
 from experiments.data.load import load_dataset
 from experiments.fidelity import Fidelity
 from experiments.recipe import Recipe
 from experiments.spec import TrialSpec
-from experiments.trainable import STATE_FILE, WEIGHTS_FILE, ProxyTrial
+from experiments.trainable import ProxyTrial
 from experiments.training import EVALUATION_PIXELS, Training, TrainingFailed, learning_rate
 
 CPU = torch.device("cpu")
@@ -74,7 +75,8 @@ def started(spec):
 
 def config_of(spec):
     """What Ray gives a trial."""
-    return {"spec": spec.to_dict(), "threads": 1, "on_gpu": False, "kernels": "auto"}
+    how = {"threads": 1, "on_gpu": False, "kernels": "auto", "checkpoint": None, "checkpoint_s": 1e9}
+    return {"spec": spec.to_dict(), **how}
 
 
 def test_one_spec_gives_one_result_whatever_ran_before_it(spec, reference):
