@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
-import uuid
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
@@ -23,14 +21,12 @@ from db_examples import (
     trial,
     with_study,
 )
-from sqlalchemy import create_engine, text
+from postgres import PostgresServer
 
 from db import Store, TrialEnd, TrialRecord, TrialState, check_name
 from db.rows import columns_of
 from db.schema import Base
 
-# The URL of a PostgreSQL server on which databases may be made, to run this suite there as well.
-POSTGRESQL = os.environ.get("TRANSXNET_TEST_POSTGRESQL", "")
 RESULT: dict[str, Any] = {
     "epochs_run": 2,
     "val_accuracy": 0.5,
@@ -41,18 +37,12 @@ RESULT: dict[str, Any] = {
 NO_RESULT: dict[str, Any] = {"epochs_run": 0, "val_accuracy": None, "val_loss": None, "train_seconds": None}
 
 
-@pytest.fixture(params=["sqlite", "postgresql"] if POSTGRESQL else ["sqlite"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path}/runs/test.db"
-        return
-    server = create_engine(POSTGRESQL, isolation_level="AUTOCOMMIT")
-    name = f"test_{uuid.uuid4().hex}"
-    with server.connect() as connection:
-        connection.execute(text(f"CREATE DATABASE {name}"))
-        yield server.url.set(database=name).render_as_string(hide_password=False)
-        connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
-    server.dispose()
+        return f"sqlite:///{tmp_path}/runs/test.db"
+    server: PostgresServer = request.getfixturevalue("postgres")
+    return server.url("store")
 
 
 @pytest.fixture
