@@ -17,7 +17,7 @@ def save_checkpoint(training: Training, folder: Path) -> None:
     """Write both files; the state loads with weights_only."""
     state = {name: value.contiguous() for name, value in training.model.state_dict().items()}
     save_file(state, folder / WEIGHTS_FILE)
-    torch.save({**training.state(), "spec_key": training.spec.key}, folder / STATE_FILE)
+    torch.save(training.state(), folder / STATE_FILE)
 
 
 def load_checkpoint(training: Training, folder: Path) -> None:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import os
-import pickle
 import shutil
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-from safetensors import SafetensorError, safe_open
+from experiments.weights import sha256
 
-from experiments.checkpoint_files import STATE_FILE, WEIGHTS_FILE
+ABOUT_FILE = "about.json"
+"""Beside a checkpoint's own files: of which spec and epoch it is, and their digests."""
 
 
 @dataclass(frozen=True)
@@ -31,16 +31,20 @@ class Checkpoints:
         """`folder` is one that all workers reach."""
         self._folder = folder
 
-    def keep(self, uid: str, epoch: int, source: Path) -> None:
+    def keep(self, uid: str, epoch: int, spec_key: str, source: Path) -> None:
         """Copy a trial's checkpoint after `epoch`, in place of an older one."""
         target = self._folder / f"{uid}-epoch-{epoch}"
         if target.exists():
             return
         self._folder.mkdir(parents=True, exist_ok=True)
         partial = Path(tempfile.mkdtemp(prefix=".", dir=self._folder))
-        for name in (WEIGHTS_FILE, STATE_FILE):
+        names = sorted(path.name for path in source.iterdir() if path.is_file() and not path.name.startswith("."))
+        for name in names:
             shutil.copyfile(source / name, partial / name)
-            _sync(partial / name)
+        about = {"epoch": epoch, "spec_key": spec_key, "sha256": {name: sha256(partial / name) for name in names}}
+        (partial / ABOUT_FILE).write_text(json.dumps(about))
+        for path in partial.iterdir():
+            _sync(path)
         older = self._of(uid)
         os.rename(partial, target)
         for folder in older:
@@ -73,11 +77,11 @@ def _epoch(folder: Path) -> int:
 
 def _is_sound(one: Checkpoint, spec_key: str) -> bool:
     try:
-        state: dict[str, Any] = torch.load(one.folder / STATE_FILE, weights_only=True, map_location="cpu")
-        with safe_open(one.folder / WEIGHTS_FILE, framework="pt") as weights:
-            return bool((state["epoch"], state["spec_key"]) == (one.epoch, spec_key) and list(weights.keys()))
-    except (OSError, RuntimeError, KeyError, EOFError, pickle.UnpicklingError, SafetensorError):
+        about: dict[str, Any] = json.loads((one.folder / ABOUT_FILE).read_text())
+        digests = {name: sha256(one.folder / name) for name in about["sha256"]}
+    except (OSError, ValueError, KeyError):
         return False  # the trial is trained from the beginning
+    return about == {"epoch": one.epoch, "spec_key": spec_key, "sha256": digests}
 
 
 def _sync(path: Path) -> None:

@@ -14,7 +14,7 @@ from uuid import uuid4
 from analysis.metrics import Metric
 from db import ArchitectureRecord, EpochRecord, Recorder, Store, TrialEnd, TrialRecord, TrialState
 from experiments.candidates import Candidates, Variant
-from experiments.checkpoint_files import STATE_FILE, WEIGHTS_FILE
+from experiments.checkpoint_files import WEIGHTS_FILE
 from experiments.checkpoints import Checkpoints
 from experiments.history import History, read_history
 from experiments.jobs import MEASURED, Conditions, Job, bad_metric
@@ -175,9 +175,9 @@ class Driver:
         trial = self._jobs[trial_id].trial
         if self.is_trained(trial_id):
             self._recorder.later(keep_weights(trial, source / WEIGHTS_FILE, self._weights))
-        elif trial.uid is not None and (source / STATE_FILE).is_file():
+        elif trial.uid is not None and self._epochs[trial_id]:
             self._recorder.flush()  # a checkpoint is of no use without the epochs before it
-            self._checkpoints.keep(trial.uid, len(self._epochs[trial_id]), source)
+            self._checkpoints.keep(trial.uid, len(self._epochs[trial_id]), trial.spec_key, source)
 
     def interrupt(self, reason: str = ENDED_EARLY) -> None:
         """Record that all that runs has ended without a result."""

@@ -13,19 +13,19 @@ from typing import Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-import experiments.sweep
 from ray import tune
 from ray.tune.result import SHOULD_CHECKPOINT
 
-STEP_S = float(os.environ.get("TICK_S", "0.25"))
+import experiments.sweep
 
 
 class TickTrial(tune.Trainable):  # type: ignore[misc]
-    """Takes STEP_S an epoch. Its accuracy is a hash over all epochs before: only a true checkpoint goes on with it."""
+    """Takes TICK_S seconds an epoch. Its accuracy is a hash over all epochs so far: only a true checkpoint goes on."""
 
     def setup(self, config: dict[str, Any]) -> None:
         self.spec = config["spec"]
         self.key = json.dumps([self.spec["arch"], self.spec["seed"]], sort_keys=True)
+        self.tick_s = float(os.environ.get("TICK_S", "0.25"))
         self.done, self.value = 0, ""
         if config["checkpoint"] is not None:
             self.load_checkpoint(config["checkpoint"])
@@ -35,29 +35,20 @@ class TickTrial(tune.Trainable):  # type: ignore[misc]
         return True
 
     def step(self) -> dict[str, Any]:
-        time.sleep(STEP_S)
+        time.sleep(self.tick_s)
         self.done += 1
         self.value = hashlib.sha256(f"{self.value}{self.key}{self.done}".encode()).hexdigest()
         accuracy = int(self.value[:8], 16) / 16**8
-        measured = {"train_loss": 1.0, "val_loss": 1.0, "learning_rate": 0.1, "seconds": STEP_S}
+        measured = {"train_loss": 1.0, "val_loss": 1.0, "learning_rate": 0.1, "seconds": self.tick_s}
         done = self.done >= self.spec["fidelity"]["epochs"]
         return {"epoch": self.done, "val_accuracy": accuracy, **measured, "done": done, SHOULD_CHECKPOINT: not done}
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
-        import torch
-        from safetensors.torch import save_file
-
-        from experiments.spec import TrialSpec
-
-        save_file({"weight": torch.ones(1)}, Path(checkpoint_dir) / "model.safetensors")
-        state = {"epoch": self.done, "spec_key": TrialSpec.from_dict(self.spec).key, "value": self.value}
-        torch.save(state, Path(checkpoint_dir) / "state.pt")
+        (Path(checkpoint_dir) / "model.safetensors").write_bytes(b"weights")
+        (Path(checkpoint_dir) / "state").write_text(json.dumps([self.done, self.value]))
 
     def load_checkpoint(self, checkpoint_dir: str) -> None:
-        import torch
-
-        state = torch.load(Path(checkpoint_dir) / "state.pt", weights_only=True)
-        self.done, self.value = state["epoch"], state["value"]
+        self.done, self.value = json.loads((Path(checkpoint_dir) / "state").read_text())
 
 
 def sweep(folder: str, words: list[str], environment: dict[str, str]) -> None:
