@@ -19,7 +19,7 @@ from experiments.model_card import target_card, trial_card
 from experiments.pick import Pick
 from experiments.recipe import Recipe
 from experiments.spec import TrialSpec
-from experiments.trial_weights import TrialWeights, choose_trial, find_weights, measure, open_data
+from experiments.trial_weights import TrialWeights, choose_trial, find_weights, measure, open_data, read_weights
 from experiments.variant_place import ARCH_FILE, CARD_FILE, CONFIG_FILE, variant_place
 from transxnet.arch import ArchConfig
 from transxnet.cost import Cost, estimate
@@ -83,10 +83,11 @@ def export_trial(
     dataset = open_data(study.data, data_path, cache, fidelity.image_size)
     spec = TrialSpec(arch, Recipe(**study.recipe), fidelity, dataset.config, dataset.fingerprint, trial.seed)
     weights = TrialWeights(trial, spec, Path(artifact.path), artifact.sha256)
+    state = read_weights(weights)
     with variant_place(order.folder, replace=order.replace) as partial:
         shutil.copyfile(weights.file, partial / WEIGHTS_FILE)
         _write(partial, arch, _timm_config(pick, arch, "trial", {}, _trial_cfg(arch, dataset)), "")
-        measured = measure(weights, _reload(partial, arch, pretrained=True))
+        measured = measure(weights, state, _reload(partial, arch, pretrained=True))
         (partial / CARD_FILE).write_text(trial_card(pick, order.folder.name, order.command, weights, measured))
     return Exported(order.folder, arch, what, measured.sentences())
 

@@ -18,6 +18,7 @@ import transxnet.registry
 from db import StorageConfig, Store, StudyRecord
 from experiments import exchange
 from experiments.export import ExportConfig, export
+from experiments.weights import sha256
 from experiments.whole_folder import whole_folder
 from space.presets import load_preset
 from transxnet.arch import ArchConfig
@@ -327,6 +328,43 @@ def test_a_broken_variant_folder_is_told_and_does_not_stand_in_the_way(in_new_pr
         transxnet.registry.register_variant(in_new_process["variants"] / "broken")
     assert in_new_process["names"] == ["custom_transxnet", "found_trial", "transxnet_b", "transxnet_s", "transxnet_t"]
     assert "broken does not hold an exported variant" in in_new_process["warned"]
+
+
+def without_a_tensor(file):
+    save_file({name: value for name, value in load_file(file).items() if name != "stem.conv.weight"}, file)
+
+
+def with_nan(file):
+    state = load_file(file)
+    state["head.fc.bias"][0] = torch.nan
+    save_file(state, file)
+
+
+def half(file):
+    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (half, "must be a whole file"),
+        (without_a_tensor, "stem.conv.weight is missing"),
+        (with_nan, "NaN or infinity in head.fc.bias"),
+    ],
+)
+def test_weights_that_their_trial_left_damaged_are_refused(run, trained, tmp_path, monkeypatch, damage, said):
+    with Store.open(trained[1]) as store:
+        artifacts = store.artifacts(STUDY)
+    for number, artifact in enumerate(artifacts):
+        damaged = tmp_path / f"{number}.safetensors"
+        damaged.write_bytes(Path(artifact.path).read_bytes())
+        damage(damaged)
+        artifacts[number] = replace(artifact, path=str(damaged), sha256=sha256(damaged))
+    monkeypatch.setattr(Store, "artifacts", lambda store, study: artifacts)
+    with pytest.raises(ValueError, match=rf"weights of trial \d+ cannot be exported: .*{said}.*another seed=") as told:
+        run(weights="trial")
+    assert str(tmp_path) in str(told.value)
+    assert not (tmp_path / "variants").exists()
 
 
 def test_a_network_without_an_architecture_is_refused():

@@ -91,6 +91,12 @@ def registered_from(name: str) -> Path | None:
     return folder
 
 
+def registered_archs() -> dict[str, ArchConfig]:
+    """The architectures of the published networks and of the registered variants, by name."""
+    entrypoints = {name: getattr(models, name) for name in models.default_cfgs}
+    return {name: entrypoint.arch for name, entrypoint in entrypoints.items() if entrypoint.arch is not None}
+
+
 def check_variant_name(name: str) -> str:
     """`name`, if timm can take it for a model; raises ValueError otherwise."""
     if not re.fullmatch(NAME_PATTERN, name):
@@ -137,6 +143,6 @@ def _entrypoint(
     entrypoint.__doc__ = f"TransXNet registered as {name}."
     # timm looks for an entry point's settings in its module; that of the names holds nothing else to collide with.
     entrypoint.__module__ = models.__name__
-    entrypoint.folder = folder  # type: ignore[attr-defined]
+    entrypoint.arch, entrypoint.folder = arch, folder  # type: ignore[attr-defined]
     setattr(models, name, entrypoint)
     return entrypoint
