@@ -23,6 +23,7 @@ from experiments.fidelity import Fidelity
 from experiments.flat_adamw import FlatAdamW
 from experiments.recipe import Recipe
 from experiments.spec import TrialSpec
+from transxnet.checkpoint_fit import first_not_finite
 from transxnet.kernels.choice import AUTO
 from transxnet.network import TransXNet
 
@@ -77,7 +78,10 @@ class Training:
         )
 
     def run_epoch(self) -> EpochMetrics:
-        """Train for an epoch, then validate. Raises TrainingFailed if the loss is not a finite number."""
+        """Train for an epoch, then validate. Raises TrainingFailed if the loss is not a finite number.
+
+        After the last epoch the weights must be finite as well: a loss does not feel all of them.
+        """
         self.model.train()
         started = time.perf_counter()
         total = torch.zeros((), device=self.device)
@@ -90,6 +94,8 @@ class Training:
         _require_finite("training loss", train_loss, self.epoch)
         val_loss, val_accuracy = self.evaluate(self.dataset.validation)
         _require_finite("validation loss", val_loss, self.epoch)
+        if self.epoch == self.spec.fidelity.epochs:
+            _require_finite_weights(self.model)
         return EpochMetrics(self.epoch, train_loss, val_loss, val_accuracy, rate, seconds)
 
     @torch.inference_mode()
@@ -205,3 +211,10 @@ def _require_same_data(spec: TrialSpec, dataset: Dataset) -> None:
 def _require_finite(what: str, value: float, epoch: int) -> None:
     if not math.isfinite(value):
         raise TrainingFailed(f"{what} is {value} in epoch {epoch}; lower recipe.learning_rate if this happens often")
+
+
+def _require_finite_weights(model: TransXNet) -> None:
+    if (name := first_not_finite(model.state_dict())) is not None:
+        raise TrainingFailed(
+            f"weights are NaN or infinite at the end, first in {name}; lower recipe.learning_rate if this happens often"
+        )

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file
+from torch import Tensor
 
 from db import ArtifactRecord, Json, Store, TrialRecord
 from experiments.data.config import DataConfig
@@ -16,6 +16,9 @@ from experiments.data.load import Dataset, load_dataset
 from experiments.spec import TrialSpec
 from experiments.training import Training
 from experiments.weights import WEIGHTS, sha256
+from transxnet.checkpoint_file import read_checkpoint
+from transxnet.checkpoint_fit import require_fit
+from transxnet.network import TransXNet
 
 CPU_TOLERANCE = 0.001
 """Largest difference to the recorded accuracy; on the trial's own machine there is none."""
@@ -86,14 +89,28 @@ def open_data(data: Json, path: str | None, cache: str, image_size: int) -> Data
     return dataset
 
 
-def measure(weights: TrialWeights, reloaded: torch.nn.Module) -> Measured:
+def read_weights(weights: TrialWeights) -> dict[str, Tensor]:
+    """The tensors of a trial's file. Raises ValueError unless they are all of its network's, and finite."""
+    with torch.device("meta"):
+        network = TransXNet(weights.spec.arch)
+    try:
+        state = dict(read_checkpoint(weights.file))
+        require_fit(state, network, str(weights.file))
+    except ValueError as error:
+        raise ValueError(
+            f"the weights of trial {weights.trial.id} cannot be exported: {error}; or pick another seed="
+        ) from error
+    return state
+
+
+def measure(weights: TrialWeights, state: Mapping[str, Tensor], reloaded: torch.nn.Module) -> Measured:
     """Accuracies of a network that was reloaded from an export.
 
-    Raises ValueError unless it gives the same logits as the trial's weights in the network of the trial's spec,
-    and the validation accuracy of the record.
+    `state` is what `read_weights` read. Raises ValueError unless the network gives the same logits as the trial's
+    weights in the network of the trial's spec, and the validation accuracy of the record.
     """
     training = Training(weights.spec, torch.device("cpu"))
-    training.model.load_state_dict(load_file(weights.file))
+    training.model.load_state_dict(state)
     logits = _logits(training, training.model)
     if not torch.equal(logits, _logits(training, reloaded)):
         raise ValueError(f"the reloaded network must give the logits of trial {weights.trial.id}, but gives others")

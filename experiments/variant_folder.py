@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,11 +19,23 @@ from experiments.model_card import target_card, trial_card
 from experiments.pick import Pick
 from experiments.recipe import Recipe
 from experiments.spec import TrialSpec
-from experiments.trial_weights import TrialWeights, choose_trial, find_weights, measure, open_data
+from experiments.trial_weights import TrialWeights, choose_trial, find_weights, measure, open_data, read_weights
+from experiments.variant_place import ARCH_FILE, CARD_FILE, CONFIG_FILE, variant_place
 from transxnet.arch import ArchConfig
 from transxnet.cost import Cost, estimate
-from transxnet.registry import CUSTOM, WEIGHTS_FILE, check_variant_name, default_cfg
+from transxnet.registry import CUSTOM, WEIGHTS_FILE, default_cfg
 from transxnet.variants import VARIANTS
+
+
+@dataclass(frozen=True)
+class Order:
+    """Where an export goes."""
+
+    folder: Path
+    command: str
+    """What the user typed, for the card."""
+    replace: bool = False
+    """Whether an exported variant that is there may be replaced."""
 
 
 @dataclass(frozen=True)
@@ -47,24 +55,24 @@ class Exported:
         return estimate(self.arch)
 
 
-def export_target(pick: Pick, folder: Path, command: str) -> Exported:
-    """Write the target at full size, without weights. Raises ValueError if the name or the place is taken."""
+def export_target(pick: Pick, order: Order) -> Exported:
+    """Write the target at full size, without weights. Errors as of `variant_place`."""
     what = "the target network at full size, without weights: it is to be trained"
     base = VARIANTS.get(pick.space.base_name)
     drop_path = base.drop_path_rate if base else 0.0
-    with _new_folder(folder) as partial:
+    with variant_place(order.folder, replace=order.replace) as partial:
         config = _timm_config(pick, pick.arch, "target", {"drop_path_rate": drop_path}, default_cfg(pick.arch))
-        _write(partial, pick.arch, config, target_card(pick, folder.name, command))
+        _write(partial, pick.arch, config, target_card(pick, order.folder.name, order.command))
         _reload(partial, pick.arch, pretrained=False)
-    return Exported(folder, pick.arch, what)
+    return Exported(order.folder, pick.arch, what)
 
 
 def export_trial(
-    pick: Pick, folder: Path, command: str, store: Store, seed: int | None, data_path: str | None, cache: str
+    pick: Pick, order: Order, store: Store, seed: int | None, data_path: str | None, cache: str
 ) -> Exported:
     """Write the network that a trial trained, with its weights, after checking what the reloaded folder does.
 
-    Raises ValueError if the name or the place is taken, and if weights or data are not those of the trial.
+    Raises ValueError if weights or data are not those of the trial; other errors as of `variant_place`.
     """
     what = "the network that a trial really trained, at the proxy's size, with its weights; it is not the target"
     study = pick.results.study
@@ -75,12 +83,13 @@ def export_trial(
     dataset = open_data(study.data, data_path, cache, fidelity.image_size)
     spec = TrialSpec(arch, Recipe(**study.recipe), fidelity, dataset.config, dataset.fingerprint, trial.seed)
     weights = TrialWeights(trial, spec, Path(artifact.path), artifact.sha256)
-    with _new_folder(folder) as partial:
+    state = read_weights(weights)
+    with variant_place(order.folder, replace=order.replace) as partial:
         shutil.copyfile(weights.file, partial / WEIGHTS_FILE)
         _write(partial, arch, _timm_config(pick, arch, "trial", {}, _trial_cfg(arch, dataset)), "")
-        measured = measure(weights, _reload(partial, arch, pretrained=True))
-        (partial / "README.md").write_text(trial_card(pick, folder.name, command, weights, measured))
-    return Exported(folder, arch, what, measured.sentences())
+        measured = measure(weights, state, _reload(partial, arch, pretrained=True))
+        (partial / CARD_FILE).write_text(trial_card(pick, order.folder.name, order.command, weights, measured))
+    return Exported(order.folder, arch, what, measured.sentences())
 
 
 def _trial_cfg(arch: ArchConfig, dataset: Dataset) -> dict[str, Any]:
@@ -118,9 +127,9 @@ def _timm_config(
 
 
 def _write(folder: Path, arch: ArchConfig, config: dict[str, Any], card: str) -> None:
-    (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n")
-    (folder / "arch.json").write_text(json.dumps(arch.to_dict(), indent=2) + "\n")
-    (folder / "README.md").write_text(card)
+    (folder / CONFIG_FILE).write_text(json.dumps(config, indent=2) + "\n")
+    (folder / ARCH_FILE).write_text(json.dumps(arch.to_dict(), indent=2) + "\n")
+    (folder / CARD_FILE).write_text(card)
 
 
 def _reload(folder: Path, arch: ArchConfig, *, pretrained: bool) -> torch.nn.Module:
@@ -129,22 +138,3 @@ def _reload(folder: Path, arch: ArchConfig, *, pretrained: bool) -> torch.nn.Mod
     params = sum(parameter.numel() for parameter in model.parameters())
     assert params == estimate(arch).params, "timm builds the network of the description"
     return model
-
-
-@contextmanager
-def _new_folder(folder: Path) -> Iterator[Path]:
-    """A folder beside the target that takes its place if all goes well and vanishes otherwise."""
-    check_variant_name(folder.name)
-    if timm.is_model(folder.name):
-        raise ValueError(f"name must be new to timm, got {folder.name!r}, which it knows; choose another")
-    if folder.exists():
-        raise ValueError(f"an export never replaces anything, got {folder}, which exists; choose another name")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-    try:
-        yield partial
-        partial.chmod(0o755)
-        os.rename(partial, folder)
-    except BaseException:
-        shutil.rmtree(partial, ignore_errors=True)
-        raise

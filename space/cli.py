@@ -29,8 +29,8 @@ SPEAKERS = frozenset({"__main__", "transxnet", "space", "db", "analysis", "exper
 def run_entry_point(main: Callable[[], None]) -> None:
     """Run a function that `@hydra.main` made, as the whole of a program.
 
-    A user's mistake prints one line and exits with 2, Ctrl-C exits with 130, any other exception keeps its
-    traceback and exits with 1.
+    A user's mistake prints one line and exits with 2, an exception that has an `exit_code` prints one and exits with
+    that, Ctrl-C exits with 130, any other exception keeps its traceback and exits with 1.
     """
     # Without this Hydra prints every exception in its own way and exits with 1.
     os.environ["HYDRA_FULL_ERROR"] = "1"
@@ -40,10 +40,11 @@ def run_entry_point(main: Callable[[], None]) -> None:
     except KeyboardInterrupt:
         sys.exit(130)
     except Exception as error:
-        if not is_users_mistake(error):
+        code = getattr(error, "exit_code", 2 if is_users_mistake(error) else None)
+        if code is None:
             raise
         print(f"error: {explain(error)}", file=sys.stderr)
-        sys.exit(2)
+        sys.exit(code)
 
 
 def to_typed(cfg: DictConfig, cls: type[T]) -> T:

@@ -288,6 +288,14 @@ def test_a_loss_that_is_no_number_ends_the_training(exploding):
         Training(exploding, CPU).run_epoch()
 
 
+def test_a_training_whose_weights_are_not_finite_has_failed_even_if_its_loss_is(spec):
+    training = Training(with_fidelity(spec, epochs=1), CPU)
+    name = "stages.0.blocks.0.ffn.norm.running_var"  # infinite, it makes zeros of all that it divides
+    training.model.get_buffer(name)[0] = torch.inf
+    with pytest.raises(TrainingFailed, match=f"weights are NaN or infinite at the end, first in {name}; lower"):
+        training.run_epoch()
+
+
 def test_a_trial_that_cannot_go_on_tells_why_and_its_worker_lives_on(exploding, spec, tmp_path):
     trial = started(exploding)
     result = trial.step()

@@ -45,9 +45,15 @@ def checkpoint_filter_fn(state_dict: Mapping[str, Any], model: TransXNet) -> dic
         state = {rename_official(key): value for key, value in state.items()}
     own = model.state_dict()
     for key, value in state.items():
-        if key.endswith("position_table") and key in own and own[key].shape != value.shape:
+        if key.endswith("position_table") and key in own and _differs_in_tokens(value, own[key]):
             state[key] = resize_position_table(value, (own[key].shape[2], own[key].shape[3]))
     return state
+
+
+def _differs_in_tokens(table: Any, own: Tensor) -> bool:
+    """Whether it is a table for another image size; one that differs in more is left to be refused."""
+    heads = isinstance(table, Tensor) and table.ndim == 4 and table.shape[:2] == own.shape[:2]
+    return heads and table.shape != own.shape and 0 not in table.shape
 
 
 def rename_official(key: str) -> str:

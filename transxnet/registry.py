@@ -81,8 +81,20 @@ def register_variant(folder: Path) -> str:
     weights = folder / WEIGHTS_FILE
     if weights.is_file():
         cfg["file"] = str(weights)
-    _register(name, arch, cfg, arguments)
+    _register(name, arch, cfg, arguments, folder)
     return name
+
+
+def registered_from(name: str) -> Path | None:
+    """The folder of the exported variant that timm knows as `name`; None if it is timm's own, published, or unknown."""
+    folder: Path | None = getattr(getattr(models, name, None), "folder", None)
+    return folder
+
+
+def registered_archs() -> dict[str, ArchConfig]:
+    """The architectures of the published networks and of the registered variants, by name."""
+    entrypoints = {name: getattr(models, name) for name in models.default_cfgs}
+    return {name: entrypoint.arch for name, entrypoint in entrypoints.items() if entrypoint.arch is not None}
 
 
 def check_variant_name(name: str) -> str:
@@ -103,14 +115,22 @@ def _register_found(folder: Path) -> None:
         warnings.warn(f"variant not registered: {error}", stacklevel=2)
 
 
-def _register(name: str, arch: ArchConfig | None, cfg: Mapping[str, Any], defaults: Mapping[str, Any]) -> None:
+def _register(
+    name: str,
+    arch: ArchConfig | None,
+    cfg: Mapping[str, Any],
+    defaults: Mapping[str, Any],
+    folder: Path | None = None,
+) -> None:
     from timm.models import generate_default_cfgs, register_model
 
     models.default_cfgs.update(generate_default_cfgs({name: dict(cfg)}))
-    register_model(_entrypoint(name, arch, defaults))
+    register_model(_entrypoint(name, arch, defaults, folder))
 
 
-def _entrypoint(name: str, arch: ArchConfig | None, defaults: Mapping[str, Any]) -> Callable[..., Any]:
+def _entrypoint(
+    name: str, arch: ArchConfig | None, defaults: Mapping[str, Any], folder: Path | None
+) -> Callable[..., Any]:
     def entrypoint(pretrained: bool = False, **kwargs: Any) -> Any:
         from transxnet.entrypoints import build
 
@@ -123,5 +143,6 @@ def _entrypoint(name: str, arch: ArchConfig | None, defaults: Mapping[str, Any])
     entrypoint.__doc__ = f"TransXNet registered as {name}."
     # timm looks for an entry point's settings in its module; that of the names holds nothing else to collide with.
     entrypoint.__module__ = models.__name__
+    entrypoint.arch, entrypoint.folder = arch, folder  # type: ignore[attr-defined]
     setattr(models, name, entrypoint)
     return entrypoint
