@@ -97,7 +97,7 @@ class Driver:
         self._seeds, self._limit = range(seeds), math.inf if variants is None else variants
         self._max_failures = max_failures
         self._queue: deque[tuple[Variant, int]] = deque()
-        self._variants: dict[str, Variant] = {}
+        self._variants: set[str] = set()  # ids of all that were queued
         self._jobs: dict[int, Job] = {}  # what runs, by trial id
         self._epochs: dict[int, list[EpochRecord]] = defaultdict(list)  # of what runs, by trial id
         self._bad_metrics: dict[int, str] = {}  # of what runs, by trial id
@@ -198,8 +198,8 @@ class Driver:
         self._view.show_all([self._shown(variant) for variant in known if self._is_settled(variant)])
         results = [self._results[v.id][seed] for v in known for seed in self._seeds if seed in self._results[v.id]]
         self._listener.known(results)
-        # One that learns had better wait for the results that are missing.
-        new = [] if self._suggester.learns else self._suggested(self._limit - len(known))
+        # One that proposes step by step is asked when the results that are missing are there, as it was before.
+        new = [] if self._suggester.is_stepwise else self._suggested(self._limit - len(known))
         self._enqueue([*known, *new], stored=history.variants)
 
     def _still_wanted(self, history: History) -> list[Variant]:
@@ -221,7 +221,7 @@ class Driver:
         return variants if len(variants) <= room else variants[: int(room)]
 
     def _enqueue(self, variants: list[Variant], stored: Collection[str] = ()) -> None:
-        self._variants.update({variant.id: variant for variant in variants})
+        self._variants.update(variant.id for variant in variants)
         if new := [variant.record() for variant in variants if variant.id not in stored]:
             self._recorder.add(*new)
         # Seed by seed: an interrupted sweep has then seen every variant rather than some of them often.
@@ -263,7 +263,8 @@ class Driver:
             self._trial(variant, spec, TrialState.RUNNING),
             resumed_epochs=len(resume.epochs),
         )
-        (trial,) = self._recorder.add(architecture_record(spec.arch), begun)
+        (stored,) = self._recorder.add(architecture_record(spec.arch), begun)
+        trial = dataclasses.replace(stored, provenance=begun.provenance)  # one for all, rather than one read for each
         job = Job(trial, variant, spec, variant.id == self._baseline, resume.checkpoint)
         self._jobs[job.trial_id] = job
         self._listener.started(trial)

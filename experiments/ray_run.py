@@ -13,6 +13,7 @@ from typing import Any
 import ray
 from ray import tune
 from ray.tune import Callback, CheckpointConfig, FailureConfig, PlacementGroupFactory, RunConfig, Stopper, TuneConfig
+from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import Searcher
 
 from db import Recorder
@@ -23,6 +24,9 @@ from experiments.schedulers import SchedulerConfig, make_scheduler
 from experiments.slots import Slots
 from experiments.stopping import Stopping
 from experiments.trainable import ProxyTrial
+
+ROUND = 500
+"""Trials that one controller of Ray Tune sees: it forgets none, and looks at all of them ever more often."""
 
 
 def run(
@@ -54,8 +58,12 @@ def run(
         "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",  # and so is what is wrong with a result
         "TUNE_FORCE_TRIAL_CLEANUP_S": "2",  # a worker in the middle of an epoch is not waited for at the end
     }
-    with _scratch(folder) as scratch, _quiet(), environment(settings):
-        _tuner(bridge, scheduler, epochs, slots, scratch, checkpoint_s, trainable).fit()
+    stopper = make_scheduler(scheduler, epochs)
+    with _quiet(), environment(settings):
+        while bridge.goes_on:
+            with _scratch(folder) as scratch:
+                _tuner(bridge, stopper, slots, scratch, checkpoint_s, trainable).fit()
+            bridge.trial_ids.clear()
     if bridge.fault is not None:
         raise bridge.fault
     return bridge.exhausted
@@ -63,8 +71,7 @@ def run(
 
 def _tuner(
     bridge: _Bridge,
-    scheduler: SchedulerConfig,
-    epochs: int,
+    scheduler: TrialScheduler,
     slots: Slots,
     scratch: Path,
     checkpoint_s: float,
@@ -74,7 +81,7 @@ def _tuner(
         tune.with_resources(trainable, PlacementGroupFactory([slots.bundle])),
         tune_config=TuneConfig(
             search_alg=_DriverSearcher(bridge, slots, checkpoint_s),
-            scheduler=make_scheduler(scheduler, epochs),
+            scheduler=scheduler,
             num_samples=-1,
             reuse_actors=True,
             trial_dirname_creator=lambda trial: trial.trial_id,
@@ -84,7 +91,8 @@ def _tuner(
             storage_path=str(scratch),
             callbacks=[bridge],
             stop=_Stop(bridge),
-            checkpoint_config=CheckpointConfig(checkpoint_at_end=True, num_to_keep=1),
+            # Without num_to_keep, for which Ray would write the state of all its trials at every checkpoint.
+            checkpoint_config=CheckpointConfig(checkpoint_at_end=True),
             failure_config=FailureConfig(max_failures=0),  # what is run again is the driver's decision
             verbose=0,
         ),
@@ -107,8 +115,14 @@ class _Bridge(_Unpickled, Callback):  # type: ignore[misc]
     def __init__(self, driver: Driver, recorder: Recorder, stopping: Stopping) -> None:
         self.driver, self.recorder, self.stopping = driver, recorder, stopping
         self.trial_ids: dict[str, int] = {}  # ours, by Ray's, of what runs
-        self.exhausted = False  # whether the driver has given out all its jobs and got them back
+        self.exhausted = False
+        """Whether the driver has given out all its jobs and got them back."""
         self.fault: BaseException | None = None
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether there is another round."""
+        return not self.exhausted and self.fault is None and not self.stopping.is_asked
 
     @property
     def must_end(self) -> bool:
@@ -142,6 +156,7 @@ class _Bridge(_Unpickled, Callback):  # type: ignore[misc]
         if self.fault is None and trial.trial_id in self.trial_ids:
             with self.guarded(), checkpoint.as_directory() as folder:
                 self.driver.take_checkpoint(self.trial_ids[trial.trial_id], Path(folder))
+                shutil.rmtree(folder, ignore_errors=True)  # the driver has its own copy
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         if self.fault is None:
@@ -197,11 +212,12 @@ class _DriverSearcher(_Unpickled, Searcher):  # type: ignore[misc]
     def __init__(self, bridge: _Bridge, slots: Slots, checkpoint_s: float) -> None:
         super().__init__(metric="val_accuracy", mode="max")
         self._bridge, self._slots, self._checkpoint_s = bridge, slots, checkpoint_s
+        self._left = ROUND
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
         """The job's config; None to be asked again, FINISHED at the end."""
         bridge = self._bridge
-        if bridge.fault is not None or bridge.stopping.is_asked:
+        if bridge.fault is not None or bridge.stopping.is_asked or self._left == 0:
             return str(Searcher.FINISHED)
         if bridge.driver.running >= self._slots.concurrent:
             return None
@@ -216,6 +232,7 @@ class _DriverSearcher(_Unpickled, Searcher):  # type: ignore[misc]
             self._bridge.exhausted = driver.running == 0
             return str(Searcher.FINISHED) if self._bridge.exhausted else None
         self._bridge.trial_ids[trial_id] = job.trial_id
+        self._left -= 1
         return {
             "spec": job.spec.to_dict(),
             "checkpoint": None if job.checkpoint is None else str(job.checkpoint.resolve()),

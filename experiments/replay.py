@@ -14,7 +14,7 @@ Result = tuple[datetime, Variant, Values]
 """When it was known, of what, and what."""
 
 MOST = 1_000
-"""Variants that are suggested again: a model takes the longer for each the more it knows."""
+"""Variants that are suggested again, at most: a model takes the longer for each the more it knows."""
 
 
 def replay(
@@ -31,7 +31,7 @@ def replay(
     learns. `values_of` gives None for what has no result.
     """
     results = deque(_results(history, values_of))
-    if suggester.learns and len(history.variants) <= MOST:
+    if suggester.is_stepwise and len(history.variants) <= MOST:
         _suggest_again(suggester, candidates, history, baseline_id, results)
     for _, variant, values in results:
         suggester.learn(variant.labels, values)

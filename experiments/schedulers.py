@@ -32,7 +32,7 @@ class SchedulerConfig:
 def make_scheduler(config: SchedulerConfig, epochs: int) -> TrialScheduler:
     """Ray Tune's scheduler of that name."""
     if config.name == "none":
-        return FIFOScheduler()
+        return _FIFO()
     return _SparingASHA(
         time_attr="epoch",  # a trial that went on from a checkpoint has run fewer of them here
         metric="val_accuracy",
@@ -43,7 +43,30 @@ def make_scheduler(config: SchedulerConfig, epochs: int) -> TrialScheduler:
     )
 
 
-class _SparingASHA(ASHAScheduler):  # type: ignore[misc]
+class _NewestFirst:
+    """Gives a worker that is free to the trial that was just added.
+
+    Ray's own choice is the oldest that waits: one whose worker is starting, which is then thrown away, so that trials
+    shorter than a worker's start never get a second worker.
+    """
+
+    _added: Any = None
+
+    def on_trial_add(self, tune_controller: Any, trial: Any) -> None:
+        super().on_trial_add(tune_controller, trial)  # type: ignore[misc]
+        self._added = trial
+
+    def choose_trial_to_run(self, tune_controller: Any) -> Any:
+        """The trial, once; Ray starts whatever else waits by itself."""
+        trial, self._added = self._added, None
+        return trial if trial is not None and trial.status == "PENDING" else None
+
+
+class _FIFO(_NewestFirst, FIFOScheduler):  # type: ignore[misc]
+    """Each trial runs to its end."""
+
+
+class _SparingASHA(_NewestFirst, ASHAScheduler):  # type: ignore[misc]
     """ASHA that never stops the baseline: without it there would be nothing to compare with."""
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:

@@ -34,8 +34,8 @@ class Suggester(Protocol):
     """Proposes variants and learns from their results."""
 
     @property
-    def learns(self) -> bool:
-        """Whether results change what it proposes."""
+    def is_stepwise(self) -> bool:
+        """Whether it proposes one by one, perhaps by what it learned, rather than all at once."""
         ...
 
     def suggest(self) -> list[Variant]:
@@ -50,7 +50,7 @@ class Suggester(Protocol):
 class Grid:
     """Every point, all at once."""
 
-    learns = False
+    is_stepwise = False
 
     def __init__(self, candidates: Candidates) -> None:
         """Raises ValueError for a space that nobody would wait for."""
@@ -75,7 +75,7 @@ class Grid:
 class Random:
     """Points drawn uniformly from the feasible ones: legal, and within the budget."""
 
-    learns = False
+    is_stepwise = True
 
     def __init__(self, candidates: Candidates, seed: int) -> None:
         space = candidates.space
@@ -98,7 +98,7 @@ class Model:
     The record never sees that study, nor what was refused.
     """
 
-    learns = True
+    is_stepwise = True
 
     def __init__(
         self, candidates: Candidates, sampler: optuna.samplers.BaseSampler, directions: list[Direction], seed: int

@@ -64,7 +64,7 @@ def require_whole(url: str, study: str, variants: int, seeds: int) -> dict[tuple
 
 
 def require_epochs(url: str, study: str) -> None:
-    """Each complete trial has all its epochs once and ends with its accuracy; resumed ones are those of a trial before."""
+    """Each complete trial has all its epochs once and ends with its accuracy; resumed ones are an earlier trial's."""
     with Store.open(url, create=False) as store:
         trials, epochs = store.trials(study), defaultdict(list)
         for epoch in store.epochs(study):
