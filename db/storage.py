@@ -12,7 +12,7 @@ class StorageConfig:
     """Where the record is. Raises ValueError for what is not the URL of a database that can hold it."""
 
     url: str
-    """A SQLAlchemy URL: sqlite:///PATH or postgresql+psycopg://USER@HOST/NAME."""
+    """A SQLAlchemy URL: sqlite:///PATH or postgresql+psycopg://USER@HOST/NAME. It may hold a password: show `shown`."""
 
     def __post_init__(self) -> None:
         parse_url(self.url)
@@ -20,7 +20,11 @@ class StorageConfig:
     def __repr__(self) -> str:
         return f"StorageConfig(url={self.shown!r})"
 
+    def __reduce__(self) -> tuple[type[StorageConfig], tuple[str]]:
+        """A pickle, which files and other machines may keep, has no password."""
+        return StorageConfig, (self.shown,)
+
     @property
     def shown(self) -> str:
-        """The URL for people to read, its password hidden."""
+        """The URL for people to read, without its password."""
         return show_url(parse_url(self.url))

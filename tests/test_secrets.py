@@ -1,0 +1,224 @@
+"""A database's password stays where the user put it: a sentinel is looked for wherever a sweep leaves something."""
+
+from __future__ import annotations
+
+import base64
+import os
+import pickle
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+
+from db import StorageConfig, Store
+from db.urls import parse_url, show_url
+
+PASSWORD = "Hq7head' \"@{}%41/:#?&=\\ tailVx2"
+TRACES = [part for core in ("Hq7head", "tailVx2") for part in (core, core[::-1])]
+USER = "searcher"
+WORDS = ["space=tiny_demo", "data=digits", "proxy.epochs=1", "proxy.image_size=16", "trials=2", "seeds=1"]
+
+
+@dataclass(frozen=True)
+class Server:
+    """A PostgreSQL server that asks for `PASSWORD`."""
+
+    port: int
+
+    def url(self, database: str = "postgres", password: str = "") -> str:
+        return f"postgresql+psycopg://{USER}{password and f':{password}'}@127.0.0.1:{self.port}/{database}"
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    if shutil.which("initdb") is None:
+        pytest.skip("no PostgreSQL here")
+    folder = Path(tempfile.mkdtemp(dir="/tmp"))
+    password = folder / "password"
+    password.write_text(PASSWORD)
+    owner = {"user": "nobody"} if os.getuid() == 0 else {}  # PostgreSQL does not run as root
+    if owner:
+        for path in (folder, password):
+            shutil.chown(path, "nobody")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    data, options = str(folder / "data"), f"-p {port} -k {folder} -c listen_addresses=127.0.0.1 -c fsync=off"
+
+    def call(*words: str) -> None:
+        subprocess.run(words, check=True, stdout=subprocess.DEVNULL, cwd="/", **owner)
+
+    call("initdb", "-D", data, "-U", USER, "-A", "scram-sha-256", "--pwfile", str(password), "-N")
+    call("pg_ctl", "-D", data, "-l", str(folder / "log"), "-o", options, "-w", "start")
+    yield Server(port)
+    call("pg_ctl", "-D", data, "-m", "immediate", "-w", "stop")
+    shutil.rmtree(folder)
+
+
+def traces_in(content: bytes) -> list[str]:
+    """Forms in which a part of the password is there, each telling where it begins."""
+    forms = {trace.encode() for trace in TRACES} | {trace.encode("utf-16-le") for trace in TRACES}
+    for trace in TRACES:
+        for shift in range(3):  # base64 of a part depends on what stands before it
+            forms.add(base64.b64encode(bytes(shift) + trace.encode())[(4 * shift + 2) // 3 : -4])
+    return [f"{form!r} at {content.find(form)}" for form in forms if form in content]
+
+
+def traces_below(*folders: Path) -> list[str]:
+    found = []
+    for path in (path for folder in folders for path in folder.rglob("*")):
+        try:
+            if path.is_file() and not path.is_symlink():
+                found += [f"{path}: {trace}" for trace in traces_in(path.read_bytes())]
+        except FileNotFoundError:
+            continue  # Ray's workers come and go
+    return found
+
+
+def traces_in_process_list() -> list[str]:
+    found = []
+    for command in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            found += [f"{command}: {trace}" for trace in traces_in(command.read_bytes())]
+        except OSError:
+            continue
+    return found
+
+
+@dataclass(frozen=True)
+class Said:
+    code: int
+    out: str
+    err: str
+
+
+def call(module: str, *words: str, folder: Path, environment: dict[str, str], watched: Path) -> Said:
+    """Run a command to its end, looking at the process list and the files while it runs."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
+    command = [sys.executable, "-W", "ignore", "-m", module, *words]
+    with (folder / "out").open("wb+") as out, (folder / "err").open("wb+") as err:
+        process = subprocess.Popen(command, cwd=folder, stdout=out, stderr=err, env={**clean, **environment})
+        deadline = time.monotonic() + 240
+        while process.poll() is None:
+            assert not traces_in_process_list()
+            assert not traces_below(watched)
+            assert time.monotonic() < deadline
+            time.sleep(0.5)
+    return Said(process.returncode, (folder / "out").read_text(), (folder / "err").read_text())
+
+
+@contextmanager
+def short_folder() -> Iterator[Path]:
+    """Ray's sockets need a short path."""
+    folder = Path(tempfile.mkdtemp(dir="/tmp"))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder)
+
+
+def test_what_looks_for_the_password_finds_it(tmp_path: Path) -> None:
+    for content in (
+        PASSWORD.encode(),
+        quote(PASSWORD).encode(),
+        pickle.dumps({"url": PASSWORD}),
+        base64.b64encode(b"x" + PASSWORD.encode()),
+        PASSWORD.partition("@")[2].encode(),
+    ):
+        (tmp_path / "file").write_bytes(b"before" + content)
+        assert traces_below(tmp_path)
+    assert not traces_in(b"head, tail and everything else")
+
+
+def test_a_sweep_its_report_export_and_failures_leave_no_password_anywhere(server: Server, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "home"
+    elsewhere.mkdir()
+    passfile = elsewhere / "passwords"
+    escaped = PASSWORD.replace("\\", "\\\\").replace(":", "\\:")
+    passfile.write_text(f"127.0.0.1:{server.port}:*:{USER}:{escaped}\n")
+    passfile.chmod(0o600)
+    by_file, by_variable = {"PGPASSFILE": str(passfile)}, {"PGPASSWORD": PASSWORD}
+    folder = tmp_path / "here"
+    folder.mkdir()
+    study = "study=tiny_demo-digits"
+    with short_folder() as scratch:
+        scratches = {"RAY_TMPDIR": str(scratch), "TMPDIR": str(scratch)}
+
+        def run(module: str, *words: str, **environment: str) -> Said:
+            said = call(module, *words, folder=folder, environment={**scratches, **environment}, watched=scratch)
+            assert not traces_in((said.out + said.err).encode())
+            assert "Traceback" not in said.err
+            return said
+
+        typed = f"storage.url={server.url(password='${oc.env:DATABASE_PASSWORD}')}"
+        swept = run("experiments.sweep", *WORDS, typed, DATABASE_PASSWORD=quote(PASSWORD, safe=""))
+        assert (swept.code, swept.err) == (0, "")
+        assert f"storage.url={server.url()}" in swept.out, "the next commands name the database without the password"
+        plain = f"storage.url={server.url()}"
+        reported = run("analysis.report", study, plain, **by_file)
+        assert (reported.code, reported.err) == (0, "")
+        exported = run("experiments.export", study, plain, "name=winner", "weights=trial", **by_variable)
+        assert (exported.code, exported.err) == (0, "")
+        for wrong in (plain.replace(f":{server.port}/", ":1/"), f"storage.url={server.url('none')}"):
+            refused = run("analysis.report", study, wrong, **by_variable)
+            assert (refused.code, refused.err.count("\n")) == (2, 1)
+            assert "~/.pgpass" in refused.err
+        assert run("analysis.report", study, plain, PGPASSWORD="wrong").code == 2
+        assert not traces_below(scratch, folder)
+    assert (folder / "variants" / "winner" / "model.safetensors").is_file()
+    tables = subprocess.run(
+        ["pg_dump", "--inserts", server.url().replace("+psycopg", "")],
+        env={**os.environ, **by_variable},
+        capture_output=True,
+        check=True,
+    )
+    assert b"tiny_demo-digits" in tables.stdout
+    assert not traces_in(tables.stdout)
+
+
+def test_the_password_works_inside_a_url_and_neither_pickles_nor_words_tell_it(server: Server) -> None:
+    optuna_dashboard = pytest.importorskip("optuna_dashboard")
+    from experiments.optuna_view import open_optuna
+
+    storage = StorageConfig(server.url(password=quote(PASSWORD, safe="")))
+    with Store.open(storage.url) as store:
+        optuna = open_optuna(storage.url)
+        optuna.create_new_study([])
+        page: list[bytes] = []
+        for path in ("/api/meta", "/api/studies", "/dashboard"):
+            environ = {"REQUEST_METHOD": "GET", "PATH_INFO": path, "QUERY_STRING": ""}
+            page += optuna_dashboard.wsgi(optuna)(environ, lambda *_head: None)
+        assert b"study_summaries" in b"".join(page)
+        told = [repr(storage), str(storage), storage.shown, store.url, repr(vars(store)), repr(vars(optuna)), optuna.url]
+        assert not traces_in("".join(told).encode() + b"".join(page))
+        assert not traces_in(pickle.dumps(storage) + pickle.dumps(optuna))
+        assert pickle.loads(pickle.dumps(storage)).url == show_url(parse_url(server.url()))
+
+
+def test_a_server_that_refuses_later_is_told_without_the_password(server: Server) -> None:
+    import psycopg
+    from sqlalchemy.exc import OperationalError
+
+    with (
+        psycopg.connect(server.url().replace("+psycopg", ""), password=PASSWORD, autocommit=True) as other,
+        Store.open(server.url(password=quote(PASSWORD, safe=""))) as store,
+    ):
+        store._engine.dispose()
+        other.execute(f"ALTER ROLE {USER} NOLOGIN")
+        try:
+            with pytest.raises(OperationalError) as caught:
+                store.studies()
+        finally:
+            other.execute(f"ALTER ROLE {USER} LOGIN")
+        assert not traces_in("".join(traceback.format_exception(caught.value)).encode())
+        assert store.studies() is not None
