@@ -24,9 +24,10 @@ def parse_url(text: str) -> URL:
         url = make_url(text)
     except (ArgumentError, ValueError):
         raise _not_a_url(text) from None  # what it came from may tell the password
-    if "@" in (url.host or ""):
+    if not is_sqlite(url) and text.count("@") > 1:
         raise ValueError(
-            f"a password in a URL must be percent-encoded (@ is %40), or left to ~/.pgpass, got {_hide(text)!r}; {_REMEDY}"
+            f"a password in a URL must be percent-encoded (@ is %40), or left to ~/.pgpass, got {_hide(text)!r}; "
+            f"{_REMEDY}"
         )
     if url.drivername not in _DRIVERS:
         raise ValueError(f"the database must be SQLite, or PostgreSQL by psycopg, got {show_url(url)}; {_REMEDY}")
@@ -46,7 +47,13 @@ def without_secrets(url: URL) -> URL:
     """The URL without its passwords."""
     # Not by URL.set, which takes None for "as it was".
     return URL.create(
-        url.drivername, url.username, None, url.host, url.port, url.database, url.difference_update_query(_SECRETS).query
+        url.drivername,
+        url.username,
+        None,
+        url.host,
+        url.port,
+        url.database,
+        url.difference_update_query(_SECRETS).query,
     )
 
 

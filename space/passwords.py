@@ -23,8 +23,8 @@ def refuse_typed_passwords(words: Iterable[str]) -> None:
         typed = _INTERPOLATION.sub("", word)
         if any(password.search(typed) for password in _PASSWORDS):
             key = word.partition("=")[0]
+            where = key if _KEY.fullmatch(key) else "a URL"
             raise ValueError(
-                f"a command must hold no password, which others can read there, got one in "
-                f"{key if _KEY.fullmatch(key) else 'a URL'}; leave it out of the URL and put it into ~/.pgpass, the file "
-                f"that PGPASSFILE names, or PGPASSWORD"
+                f"a command must hold no password, which others can read there, got one in {where}; leave it out there "
+                f"and put it into ~/.pgpass, the file that PGPASSFILE names, or PGPASSWORD"
             )

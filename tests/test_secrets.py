@@ -12,7 +12,7 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +22,7 @@ import pytest
 
 from db import StorageConfig, Store
 from db.urls import parse_url, show_url
+from space.cli import run_entry_point
 
 PASSWORD = "Hq7head' \"@{}%41/:#?&=\\ tailVx2"
 TRACES = [part for core in ("Hq7head", "tailVx2") for part in (core, core[::-1])]
@@ -102,19 +103,21 @@ class Said:
     err: str
 
 
-def call(module: str, *words: str, folder: Path, environment: dict[str, str], watched: Path) -> Said:
-    """Run a command to its end, looking at the process list and the files while it runs."""
+def run_watched(folder: Path, watched: Path, environment: dict[str, str], *words: str) -> Said:
+    """Run a sweep to its end, looking at the process list and at the files below `watched` while it runs."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
-    command = [sys.executable, "-W", "ignore", "-m", module, *words]
-    with (folder / "out").open("wb+") as out, (folder / "err").open("wb+") as err:
-        process = subprocess.Popen(command, cwd=folder, stdout=out, stderr=err, env={**clean, **environment})
-        deadline = time.monotonic() + 240
+    command = [sys.executable, "-W", "ignore", "-m", "experiments.sweep", *words]
+    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    process = subprocess.Popen(command, cwd=folder, env={**clean, **environment}, **streams)
+    try:
         while process.poll() is None:
             assert not traces_in_process_list()
             assert not traces_below(watched)
-            assert time.monotonic() < deadline
-            time.sleep(0.5)
-    return Said(process.returncode, (folder / "out").read_text(), (folder / "err").read_text())
+            time.sleep(1)
+    finally:
+        process.terminate()
+    out, err = process.communicate()
+    return Said(process.returncode, out, err)
 
 
 @contextmanager
@@ -140,50 +143,68 @@ def test_what_looks_for_the_password_finds_it(tmp_path: Path) -> None:
     assert not traces_in(b"head, tail and everything else")
 
 
-def test_a_sweep_its_report_export_and_failures_leave_no_password_anywhere(server: Server, tmp_path: Path) -> None:
-    elsewhere = tmp_path / "home"
-    elsewhere.mkdir()
-    passfile = elsewhere / "passwords"
+@pytest.fixture
+def passfile(server: Server, tmp_path: Path) -> Path:
+    file = tmp_path / "passwords"
     escaped = PASSWORD.replace("\\", "\\\\").replace(":", "\\:")
-    passfile.write_text(f"127.0.0.1:{server.port}:*:{USER}:{escaped}\n")
-    passfile.chmod(0o600)
-    by_file, by_variable = {"PGPASSFILE": str(passfile)}, {"PGPASSWORD": PASSWORD}
+    file.write_text(f"127.0.0.1:{server.port}:*:{USER}:{escaped}\n")
+    file.chmod(0o600)
+    return file
+
+
+def test_a_sweep_its_report_export_and_failure_leave_no_password_anywhere(
+    server: Server, tmp_path: Path, passfile: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import analysis.report
+    import experiments.export
+
+    def run(main: Callable[[], None], *words: str) -> Said:
+        """A command in this process, which has imported everything."""
+        monkeypatch.setattr(sys, "argv", ["command", *words])
+        try:
+            run_entry_point(main)
+            code = 0
+        except SystemExit as ended:
+            code = int(ended.code or 0)
+        return Said(code, *capsys.readouterr())
+
     folder = tmp_path / "here"
     folder.mkdir()
-    study = "study=tiny_demo-digits"
+    monkeypatch.chdir(folder)
+    typed = f"storage.url={server.url(password='${oc.env:DATABASE_PASSWORD}')}"
+    named, study = f"storage.url={server.url()}", "study=tiny_demo-digits"
     with short_folder() as scratch:
-        scratches = {"RAY_TMPDIR": str(scratch), "TMPDIR": str(scratch)}
+        kept = {"RAY_TMPDIR": str(scratch), "TMPDIR": str(scratch), "DATABASE_PASSWORD": quote(PASSWORD, safe="")}
+        swept = run_watched(folder, scratch, kept, *WORDS, typed)
+        assert not traces_below(scratch)
+    assert (swept.code, swept.err) == (0, "")
+    assert named in swept.out, "the next commands name the database without the password"
+    monkeypatch.setenv("PGPASSFILE", str(passfile))
+    reported = run(analysis.report.main, study, named)
+    monkeypatch.delenv("PGPASSFILE")
+    monkeypatch.setenv("PGPASSWORD", PASSWORD)
+    exported = run(experiments.export.main, study, named, "name=winner")
+    refused = run(analysis.report.main, study, f"storage.url={server.url('none')}")
+    assert [said.code for said in (reported, exported, refused)] == [0, 0, 2]
+    assert not traces_in(repr([swept, reported, exported, refused]).encode())
+    assert not traces_below(folder)
+    assert (folder / "variants" / "winner" / "config.json").is_file()
+    tables = subprocess.check_output(["pg_dump", "--inserts", server.url().replace("+psycopg", "")])
+    assert b"tiny_demo-digits" in tables
+    assert not traces_in(tables)
 
-        def run(module: str, *words: str, **environment: str) -> Said:
-            said = call(module, *words, folder=folder, environment={**scratches, **environment}, watched=scratch)
-            assert not traces_in((said.out + said.err).encode())
-            assert "Traceback" not in said.err
-            return said
 
-        typed = f"storage.url={server.url(password='${oc.env:DATABASE_PASSWORD}')}"
-        swept = run("experiments.sweep", *WORDS, typed, DATABASE_PASSWORD=quote(PASSWORD, safe=""))
-        assert (swept.code, swept.err) == (0, "")
-        assert f"storage.url={server.url()}" in swept.out, "the next commands name the database without the password"
-        plain = f"storage.url={server.url()}"
-        reported = run("analysis.report", study, plain, **by_file)
-        assert (reported.code, reported.err) == (0, "")
-        exported = run("experiments.export", study, plain, "name=winner", "weights=trial", **by_variable)
-        assert (exported.code, exported.err) == (0, "")
-        for wrong in (plain.replace(f":{server.port}/", ":1/"), f"storage.url={server.url('none')}"):
-            refused = run("analysis.report", study, wrong, **by_variable)
-            assert (refused.code, refused.err.count("\n")) == (2, 1)
-            assert "~/.pgpass" in refused.err
-        assert run("analysis.report", study, plain, PGPASSWORD="wrong").code == 2
-        assert not traces_below(scratch, folder)
-    assert (folder / "variants" / "winner" / "model.safetensors").is_file()
-    tables = subprocess.run(
-        ["pg_dump", "--inserts", server.url().replace("+psycopg", "")],
-        env={**os.environ, **by_variable},
-        capture_output=True,
-        check=True,
-    )
-    assert b"tiny_demo-digits" in tables.stdout
-    assert not traces_in(tables.stdout)
+def test_a_database_that_does_not_open_is_told_without_the_password(server: Server) -> None:
+    secret = quote(PASSWORD, safe="")
+    for wrong in (
+        server.url("none", secret),
+        server.url(password=secret + "x"),
+        Server(1).url(password=secret),
+        server.url(password=PASSWORD),
+    ):
+        with pytest.raises(ValueError, match=r"~/\.pgpass") as caught:
+            Store.open(wrong)
+        assert not traces_in("".join(traceback.format_exception(caught.value)).encode())
 
 
 def test_the_password_works_inside_a_url_and_neither_pickles_nor_words_tell_it(server: Server) -> None:
@@ -199,7 +220,15 @@ def test_the_password_works_inside_a_url_and_neither_pickles_nor_words_tell_it(s
             environ = {"REQUEST_METHOD": "GET", "PATH_INFO": path, "QUERY_STRING": ""}
             page += optuna_dashboard.wsgi(optuna)(environ, lambda *_head: None)
         assert b"study_summaries" in b"".join(page)
-        told = [repr(storage), str(storage), storage.shown, store.url, repr(vars(store)), repr(vars(optuna)), optuna.url]
+        told = [
+            repr(storage),
+            str(storage),
+            storage.shown,
+            store.url,
+            repr(vars(store)),
+            repr(vars(optuna)),
+            optuna.url,
+        ]
         assert not traces_in("".join(told).encode() + b"".join(page))
         assert not traces_in(pickle.dumps(storage) + pickle.dumps(optuna))
         assert pickle.loads(pickle.dumps(storage)).url == show_url(parse_url(server.url()))
