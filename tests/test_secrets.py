@@ -109,8 +109,9 @@ def run_watched(folder: Path, watched: Path, environment: dict[str, str], *words
     command = [sys.executable, "-W", "ignore", "-m", "experiments.sweep", *words]
     streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     process = subprocess.Popen(command, cwd=folder, env={**clean, **environment}, **streams)
+    deadline = time.monotonic() + 400
     try:
-        while process.poll() is None:
+        while process.poll() is None and time.monotonic() < deadline:
             assert not traces_in_process_list()
             assert not traces_below(watched)
             time.sleep(1)
