@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all."""
+"""Files that are there whole or not at all, in folders that they do not leave."""
 
 from __future__ import annotations
 
@@ -18,3 +18,14 @@ def write_whole(path: Path, content: bytes) -> None:
     except BaseException:
         os.unlink(name)
         raise
+
+
+def folder_below(root: Path, *names: str) -> Path:
+    """The folder of these names, there or not; raises ValueError if a link leads it out of `root`.
+
+    `root` itself may be a link, to a larger disk for example.
+    """
+    folder = root.joinpath(*names)
+    if not folder.resolve().is_relative_to(root.resolve()):
+        raise ValueError(f"{folder} must lie in {root}, but a link leads to {folder.resolve()}; remove the link")
+    return folder

@@ -10,7 +10,7 @@ import pandas as pd
 from omegaconf import DictConfig
 from rich.console import Console
 
-from analysis.files import write_whole
+from analysis.files import folder_below, write_whole
 from analysis.frame import trial_frame, variant_frame
 from analysis.page_html import report_html
 from analysis.picture import front_png
@@ -44,8 +44,8 @@ class ReportFiles:
 
 
 def default_folder(study_name: str) -> Path:
-    """Where a study's report goes if nobody says otherwise."""
-    return Path("runs") / study_name / "report"
+    """Where a study's report goes if nobody says otherwise; raises ValueError if a link leads out of `runs`."""
+    return folder_below(Path("runs"), study_name, "report")
 
 
 def write_report(store: Store, study_name: str, out: Path | None = None) -> ReportFiles:

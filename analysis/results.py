@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from db.names import check_name
 from db.records import ArchitectureRecord, EpochRecord, StudyRecord, TrialRecord
 from db.store import Store
 
@@ -23,7 +24,8 @@ class Results:
 
 
 def read_results(store: Store, study_name: str) -> Results:
-    """The study's rows as they are now; raises ValueError for a study that the store does not have."""
+    """The study's rows as they are now; raises ValueError for a name that is none or that the store does not have."""
+    check_name("study", study_name)  # whoever wrote the database may have named one to lead out of a folder
     return Results(
         study=store.study(study_name),
         architectures=store.architectures(study_name),

@@ -12,7 +12,7 @@ class StorageConfig:
     """Where the record is. Raises ValueError for what is not the URL of a database that can hold it."""
 
     url: str
-    """A SQLAlchemy URL: sqlite:///PATH or postgresql+psycopg://USER@HOST/NAME."""
+    """A SQLAlchemy URL: sqlite:///PATH or postgresql+psycopg://USER@HOST/NAME. It may hold a password: show `shown`."""
     wait_s: float = 300.0
     """How long a sweep waits for a database that went away, before it ends and keeps what it could not write."""
 
@@ -24,7 +24,11 @@ class StorageConfig:
     def __repr__(self) -> str:
         return f"StorageConfig(url={self.shown!r}, wait_s={self.wait_s:g})"
 
+    def __reduce__(self) -> tuple[type[StorageConfig], tuple[str, float]]:
+        """A pickle, which files and other machines may keep, has no password."""
+        return StorageConfig, (self.shown, self.wait_s)
+
     @property
     def shown(self) -> str:
-        """The URL for people to read, its password hidden."""
+        """The URL for people to read, without its password."""
         return show_url(parse_url(self.url))

@@ -12,7 +12,7 @@ from optuna.trial import TrialState as OptunaState
 
 from analysis.metrics import Metric
 from db import TrialState
-from db.urls import is_sqlite, parse_url
+from db.urls import is_sqlite, parse_url, secrets_of, show_url
 from experiments.candidates import Variant
 from experiments.objectives import directions
 from experiments.suggest import distributions
@@ -30,11 +30,18 @@ ARCH_ID = "arch_id"
 
 
 def open_optuna(url: str) -> optuna.storages.RDBStorage:
-    """Optuna's tables in the record's database; on SQLite as patient with other writers as the store is."""
+    """Optuna's tables in the record's database; on SQLite as patient with other writers as the store is.
+
+    Its `url` has no password, nor has its pickle.
+    """
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     database = parse_url(url)
-    engine = {"connect_args": {"timeout": 30}} if is_sqlite(database) else {}
-    return optuna.storages.RDBStorage(database.render_as_string(hide_password=False), engine_kwargs=engine)
+    connect = {"timeout": 30} if is_sqlite(database) else secrets_of(database)
+    # Optuna takes its URL for a template, in which braces name what is to be filled in.
+    template = show_url(database).replace("{", "{{").replace("}", "}}")
+    storage = optuna.storages.RDBStorage(template, engine_kwargs={"connect_args": connect})
+    storage.engine_kwargs = {}  # the engine is made: what remains would go into a pickle
+    return storage
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ from omegaconf import DictConfig
 from ray.tune import Trainable
 from rich.console import Console
 
+from analysis.files import folder_below
 from analysis.frame import variant_frame
 from analysis.page_settings import next_commands
 from analysis.report import write_report
@@ -258,7 +259,10 @@ def _study(config: SweepConfig, space: Space, dataset: Dataset, latency: Latency
 
 
 def _folder(config: SweepConfig) -> Path:
-    return Path(config.runs) / config.study_name
+    """The study's own; raises ValueError if it, or what a sweep writes in it, is a link out of `runs`."""
+    for written in ("weights", "report", ".lock"):
+        folder_below(Path(config.runs), config.study_name, written)
+    return folder_below(Path(config.runs), config.study_name)
 
 
 def _command() -> str:

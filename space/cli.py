@@ -14,6 +14,7 @@ from hydra.errors import HydraException, MissingConfigException, OverrideParseEx
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
+from space.passwords import refuse_typed_passwords
 from space.typed import read_dataclass
 from space.words import remedy
 
@@ -36,6 +37,7 @@ def run_entry_point(main: Callable[[], None]) -> None:
     os.environ["HYDRA_FULL_ERROR"] = "1"
     try:
         with redirect_stderr(cast(TextIO, _WithoutJobLine(sys.stderr))):
+            refuse_typed_passwords(sys.argv[1:])
             main()
     except KeyboardInterrupt:
         sys.exit(130)

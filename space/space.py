@@ -19,6 +19,7 @@ from space.codes import Coding
 from space.dimension import Dimension
 from space.draws import Feasible, list_points, sample_points
 from space.match import MATCHES, TOLERANCE, check_match, match_cost
+from space.names import check_space_name
 from space.points import Points, Sample
 from space.prices import Prices, prices_of
 from space.rules import RULES
@@ -64,6 +65,7 @@ class Space:
     def __post_init__(self) -> None:
         object.__setattr__(self, "dimensions", tuple(self.dimensions))
         object.__setattr__(self, "rules", tuple(self.rules))
+        check_space_name(self.name)
         if not self.dimensions:
             raise ValueError(f"a space needs at least one dimension, got none in {self.name}; add one to dimensions")
         _require_once("field", [field for dimension in self.dimensions for field in dimension.fields])

@@ -102,9 +102,15 @@ def check_variant_name(name: str) -> str:
     if not re.fullmatch(NAME_PATTERN, name):
         raise ValueError(
             f"a variant's name must be a Python identifier of at most 64 letters, digits and underscores, "
-            f"got {name!r}; try {re.sub(r'[^A-Za-z0-9_]+', '_', name).strip('_') or 'my_variant'!r}"
+            f"got {name!r}; try {_identifier(name)!r}"
         )
     return name
+
+
+def _identifier(name: str) -> str:
+    """A legal name that resembles this one."""
+    plain = re.sub(r"[^A-Za-z0-9_]+", "_", name).strip("_") or "my_variant"
+    return (f"v{plain}" if plain[0].isdigit() else plain)[:64]
 
 
 def _register_found(folder: Path) -> None:

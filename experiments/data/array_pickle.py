@@ -1,19 +1,23 @@
 """Reading a pickle from elsewhere that may hold only numbers, text, plain containers and numpy arrays.
 
 A pickle names functions and calls them. Here no function of numpy is ever called: a pickle meets stand-ins,
-which become arrays afterwards, of plain number types alone.
+which become arrays afterwards, of plain number types alone. It is read by the unpickler that is written in Python,
+for the one in C makes room for as many memos as a pickle names.
 """
 
 from __future__ import annotations
 
-import _codecs
 import io
+import itertools
 import pickle
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, ClassVar
 
 import numpy as np
 
 _PLAIN_KINDS = "biuf"
+_MOST_VALUES = 1_000_000
+"""A batch of CIFAR-10 has 20,000; lists that hold the same list again and again have more than any memory."""
 
 
 class _DtypeStandIn:
@@ -49,16 +53,35 @@ class _ArrayStandIn:
         return flat.reshape(shape, order="F" if is_fortran else "C")
 
 
+class _OldBytes(bytes):
+    """Takes the place of _codecs.encode, by which Python 3 writes bytes in old protocols."""
+
+    def __new__(cls, text: str, encoding: str) -> bytes:  # type: ignore[misc]
+        if encoding != "latin1":
+            raise ValueError(
+                f"bytes in a data file must be written as latin1, got {encoding!r}; do not trust this file"
+            )
+        return text.encode("latin1")
+
+
 _ADMITTED: dict[tuple[str, str], Any] = {
     ("numpy", "dtype"): _DtypeStandIn,
     ("numpy", "ndarray"): _ArrayStandIn,
     ("numpy.core.multiarray", "_reconstruct"): _ArrayStandIn,
     ("numpy._core.multiarray", "_reconstruct"): _ArrayStandIn,
-    ("_codecs", "encode"): _codecs.encode,  # how Python 3 writes bytes in old protocols
+    ("_codecs", "encode"): _OldBytes,
 }
+_REFUSED_CODES = (
+    *(pickle.PERSID, pickle.BINPERSID, pickle.EXT1, pickle.EXT2, pickle.EXT4, pickle.INST, pickle.OBJ),
+    *(pickle.NEWOBJ, pickle.NEWOBJ_EX, pickle.EMPTY_SET, pickle.ADDITEMS, pickle.FROZENSET),
+    *(pickle.BYTEARRAY8, pickle.NEXT_BUFFER, pickle.READONLY_BUFFER),
+)
 
 
-class _ArraysOnly(pickle.Unpickler):
+_Unpickler: Any = pickle._Unpickler  # of which typeshed knows half
+
+
+class _ArraysOnly(_Unpickler):  # type: ignore[misc]
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) not in _ADMITTED:
             raise ValueError(
@@ -67,11 +90,37 @@ class _ArraysOnly(pickle.Unpickler):
             )
         return _ADMITTED[module, name]
 
+    def build(self) -> None:
+        """BUILD sets attributes of whatever it is given; here of the stand-ins alone."""
+        if not isinstance(self.stack[-2], _DtypeStandIn | _ArrayStandIn):
+            raise ValueError("a data file may give a state to numpy arrays only; do not trust this file")
+        self.load_build()
+
+    def set_item(self) -> None:
+        _require_plain(self.stack[-2:-1])
+        self.load_setitem()
+
+    def set_items(self) -> None:
+        _require_plain(self.stack[::2])
+        self.load_setitems()
+
+    def make_dict(self) -> None:
+        _require_plain(self.stack[::2])
+        self.load_dict()
+
+    dispatch: ClassVar = {
+        **{code: load for code, load in _Unpickler.dispatch.items() if bytes([code]) not in _REFUSED_CODES},
+        pickle.BUILD[0]: build,
+        pickle.SETITEM[0]: set_item,
+        pickle.SETITEMS[0]: set_items,
+        pickle.DICT[0]: make_dict,
+    }
+
 
 def load_arrays(content: bytes) -> Any:
     """What the pickle holds; text of Python 2 comes as bytes. Raises ValueError if it asks for more."""
     try:
-        return _with_arrays(_ArraysOnly(io.BytesIO(content), encoding="bytes").load())
+        return _with_arrays(_ArraysOnly(io.BytesIO(content), encoding="bytes").load(), itertools.count())
     except ValueError:
         raise
     except Exception as error:  # a damaged pickle raises nearly anything
@@ -80,12 +129,23 @@ def load_arrays(content: bytes) -> Any:
         ) from error
 
 
-def _with_arrays(value: Any) -> Any:
+def _require_plain(keys: list[Any]) -> None:
+    """Raises ValueError for keys that are not text or numbers: to hash nested ones may take for ever."""
+    for key in keys:
+        if not isinstance(key, str | bytes | int):
+            raise ValueError(f"a key in a data file must be text, got {type(key).__name__}; do not trust this file")
+
+
+def _with_arrays(value: Any, visits: Iterator[int]) -> Any:
     """The value with arrays where the stand-ins are."""
+    if next(visits) >= _MOST_VALUES:
+        raise ValueError(
+            f"a data file may hold at most {_MOST_VALUES:,} values beside its arrays; do not trust this file"
+        )
     if isinstance(value, _ArrayStandIn):
         return value.array()
     if isinstance(value, dict):
-        return {_with_arrays(key): _with_arrays(item) for key, item in value.items()}
+        return {key: _with_arrays(item, visits) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return type(value)(_with_arrays(item) for item in value)
+        return type(value)(_with_arrays(item, visits) for item in value)
     return value
