@@ -14,6 +14,7 @@ import ray
 
 from experiments.data.config import DataConfig
 from experiments.nodes import check_nodes
+from experiments.reaper import reaped
 
 WORKER_ENVIRONMENT = {
     # Waiting threads sleep: where they spin and another process needs the core, a step takes many times as long.
@@ -61,7 +62,8 @@ def connected(config: RayConfig) -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
-    with environment(config.authentication):
+    started_here = reaped() if config.address is None else contextlib.nullcontext({})
+    with started_here as mark, environment({**config.authentication, **mark}):
         _init(config)
         try:
             _require_shared_folder(config)

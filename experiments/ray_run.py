@@ -13,6 +13,7 @@ from typing import Any
 import ray
 from ray import tune
 from ray.tune import Callback, CheckpointConfig, FailureConfig, PlacementGroupFactory, RunConfig, Stopper, TuneConfig
+from ray.tune.experiment import Trial
 from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import Searcher
 
@@ -118,16 +119,13 @@ class _Bridge(_Unpickled, Callback):  # type: ignore[misc]
         self.exhausted = False
         """Whether the driver has given out all its jobs and got them back."""
         self.fault: BaseException | None = None
+        self.must_end = False
+        """Whether nothing that still runs is waited for."""
 
     @property
     def goes_on(self) -> bool:
         """Whether there is another round."""
         return not self.exhausted and self.fault is None and not self.stopping.is_asked
-
-    @property
-    def must_end(self) -> bool:
-        """Whether nothing that still runs is waited for."""
-        return self.fault is not None or self.stopping.is_due
 
     @contextlib.contextmanager
     def guarded(self) -> Iterator[None]:
@@ -141,6 +139,12 @@ class _Bridge(_Unpickled, Callback):  # type: ignore[misc]
         if self.fault is None:
             with self.guarded():
                 self.recorder.tick()
+        # Trials that have no worker yet have nothing to save.
+        self.must_end = (
+            self.fault is not None
+            or self.stopping.is_due
+            or (self.stopping.is_asked and not any(trial.status == Trial.RUNNING for trial in trials))
+        )
         if self.must_end:
             for actor in filter(None, (trial.temporary_state.ray_actor for trial in trials)):
                 ray.kill(actor)  # Ray itself would wait ten seconds for each that is in the middle of an epoch
