@@ -4,6 +4,7 @@
 """
 
 from db.names import check_name
+from db.precheck import check_database, check_study
 from db.records import (
     ArchitectureRecord,
     ArtifactRecord,
@@ -30,5 +31,7 @@ __all__ = [
     "StudyRecord",
     "TrialRecord",
     "TrialState",
+    "check_database",
     "check_name",
+    "check_study",
 ]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 import types
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar
@@ -42,8 +43,14 @@ def read_dataclass(plain: Any, cls: type[T], key: str = "") -> T:
     try:
         return cls(**values)
     except ValueError as error:
-        named = not key or str(error).startswith(key)
-        raise ValueError(str(error) if named else f"{key}: {error}") from error
+        raise ValueError(_under(key, str(error), fields)) from error
+
+
+def _under(key: str, message: str, fields: Iterable[str]) -> str:
+    """What a dataclass says of its own values, with the dotted key at which it stands."""
+    if not key or message.startswith(key):
+        return message
+    return f"{key}.{message}" if message.partition(" ")[0] in fields else f"{key}: {message}"
 
 
 def _convert(value: Any, kind: Any, key: str) -> Any:
@@ -108,12 +115,17 @@ def _read_bool(value: Any, kind: Any, key: str) -> bool:
 
 
 def _read_int(value: Any, kind: Any, key: str) -> int:
+    if isinstance(value, float) and value.is_integer():
+        _refuse(key, "a whole number", value, f"write {key}={value:.0f}")
     return value if isinstance(value, int) and not isinstance(value, bool) else _refuse(key, "a whole number", value)
 
 
 def _read_float(value: Any, kind: Any, key: str) -> float:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return float(value) if is_number else _refuse(key, "a number", value)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        _refuse(key, "a number", value)
+    if not abs(value) <= sys.float_info.max:
+        _refuse(key, "a finite number", value)
+    return float(value)
 
 
 def _read_str(value: Any, kind: Any, key: str) -> str:
@@ -146,9 +158,21 @@ def _dotted(key: str, name: Any) -> str:
     return f"{key}.{name}" if key else str(name)
 
 
-def _refuse(key: str, wanted: str, value: Any) -> NoReturn:
-    example = f"; change {key}" if key else ""
-    raise ValueError(f"{key or 'the config'} must be {wanted}, got {value!r}{example}")
+_EXAMPLES = {
+    "a whole number": "3",
+    "a number": "0.5",
+    "a finite number": "0.5",
+    "true or false": "true",
+    "a list": "[...]",
+    "text": "NAME",
+}
+"""A value by what is wanted."""
+
+
+def _refuse(key: str, wanted: str, value: Any, remedy: str = "") -> NoReturn:
+    has_example = wanted in _EXAMPLES and not key.endswith("]")  # a part of a list is no word of the command line
+    example = f"write for example {key}={_EXAMPLES[wanted]}" if has_example else f"change {key}"
+    raise ValueError(f"{key or 'the config'} must be {wanted}, got {value!r}{'; ' if key else ''}{remedy or example}")
 
 
 def _refuse_missing(key: str) -> NoReturn:
