@@ -163,8 +163,9 @@ def _on_begin(connection: Connection) -> None:
 
 
 def _on_error(context: ExceptionContext) -> None:
-    found = str(context.original_exception)
-    if isinstance(context.original_exception, sqlite3.DatabaseError) and any(sign in found for sign in _SIGNS_OF_DAMAGE):
+    error = context.original_exception
+    found = str(error)
+    if isinstance(error, sqlite3.DatabaseError) and any(sign in found for sign in _SIGNS_OF_DAMAGE):
         assert context.engine is not None, "only connections of an engine are listened to"
         raise DamagedDatabase(show_url(context.engine.url), found)
 

@@ -23,6 +23,7 @@ from experiments.driver import Driver
 from experiments.slots import Slots
 from experiments.trainable import WEIGHTS_FILE, ProxyTrial
 from experiments.weights import keep_weights
+from space.words import remedy
 
 WORKER_ENVIRONMENT = {
     # Waiting threads sleep: where they spin and another process needs the core, a step takes many times as long.
@@ -54,11 +55,11 @@ class SchedulerConfig:
 
     def __post_init__(self) -> None:
         if self.name not in ("none", "asha"):
-            raise ValueError(f"scheduler.name must be none or asha, got {self.name!r}")
+            raise ValueError(f"unknown scheduler.name {self.name!r}; {remedy(self.name, ('none', 'asha'))}")
         if self.grace_epochs < 1 or self.reduction_factor < 2:
             raise ValueError(
                 f"scheduler.grace_epochs must be at least 1 and reduction_factor at least 2, got "
-                f"{self.grace_epochs} and {self.reduction_factor}"
+                f"{self.grace_epochs} and {self.reduction_factor}; leave them out for 1 and 3"
             )
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+import os
 from dataclasses import dataclass
 
 import ray
+import torch
 
 from transxnet.kernels.choice import AUTO, check_name, describe_auto
 
@@ -27,12 +29,16 @@ class ResourcesConfig:
 
     def __post_init__(self) -> None:
         if not self.cpus > 0:
-            raise ValueError(f"resources.cpus must be above 0, got {self.cpus:g}")
+            raise ValueError(f"resources.cpus must be above 0, got {self.cpus:g}; write for example resources.cpus=1")
         gpus = self.gpus or 0.0
         if not gpus >= 0 or (gpus > 1 and gpus % 1):
-            raise ValueError(f"resources.gpus must be between 0 and 1 or a whole number, got {gpus:g}")
+            raise ValueError(
+                f"resources.gpus must be between 0 and 1 or a whole number, got {gpus:g}; write resources.gpus=1"
+            )
         if self.max_concurrent is not None and self.max_concurrent < 1:
-            raise ValueError(f"resources.max_concurrent must be at least 1, got {self.max_concurrent}")
+            raise ValueError(
+                f"resources.max_concurrent must be at least 1, got {self.max_concurrent}; write for example 2"
+            )
         check_name(self.kernels)
 
 
@@ -65,7 +71,16 @@ class Slots:
 def plan_slots(config: ResourcesConfig) -> Slots:
     """Slots on the cluster that is connected; raises ValueError if a trial does not fit or cannot be deterministic."""
     there = ray.cluster_resources()
-    cpus, gpus = there.get("CPU", 0.0), there.get("GPU", 0.0)
+    return _slots(config, there.get("CPU", 0.0), there.get("GPU", 0.0))
+
+
+def check_fits_here(config: ResourcesConfig) -> None:
+    """Raises ValueError where `plan_slots` would once Ray was started on this machine, which takes seconds."""
+    _slots(config, float(os.cpu_count() or 1), float(torch.cuda.device_count()))
+
+
+def _slots(config: ResourcesConfig, cpus: float, gpus: float) -> Slots:
+    """Slots where there are so many CPUs and GPUs."""
     wanted = config.gpus if config.gpus is not None else float(gpus > 0)
     _require_repeatable(config, wanted)
     fits = min(_whole(cpus / config.cpus), _fits_gpus(wanted, gpus))

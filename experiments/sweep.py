@@ -25,7 +25,7 @@ from analysis.page_settings import next_commands
 from analysis.report import write_report
 from analysis.results import read_results
 from analysis.tables import front_table
-from db import Store, StudyRecord
+from db import Store, StudyRecord, check_study
 from experiments.candidates import Candidates
 from experiments.cautions import kernel_caution, proxy_cautions
 from experiments.data.load import Dataset, load_dataset
@@ -35,6 +35,7 @@ from experiments.latency_objective import latency_caution, latency_settings, mea
 from experiments.lock import only_driver
 from experiments.objectives import directions, read_objectives
 from experiments.optuna_view import OptunaView
+from experiments.preflight import check_before
 from experiments.progress import SweepProgress
 from experiments.provenance import provenance
 from experiments.proxies import Proxies
@@ -60,14 +61,16 @@ def main(cfg: DictConfig) -> None:
 def sweep(config: SweepConfig, console: Console) -> int:
     """Run a sweep, or go on with it; returns the exit code. Raises ValueError for what the user must mend.
 
-    All that can be wrong is found before the record is opened, so that a mistake leaves no trace.
+    All that can be wrong is found before Ray starts and the record is opened, so that a mistake leaves no trace.
     """
     space = Space.from_dict(with_match(config.space, config.match))
-    dataset = load_dataset(config.data.resolved(), config.proxy.image_size)
-    train_batches(dataset, config.recipe, config.proxy, seed=0)
+    latency = latency_settings(config.latency, read_objectives(config.objectives))
     candidates = Candidates(space, config.budget)
     suggester = make_suggester(config.search, candidates, directions(read_objectives(config.objectives)), config.seed)
-    latency = latency_settings(config.latency, read_objectives(config.objectives))
+    check_before(config)
+    dataset = load_dataset(config.data.resolved(), config.proxy.image_size)
+    train_batches(dataset, config.recipe, config.proxy, seed=0)
+    check_study(config.storage.url, _study(config, space, dataset, latency))
     _introduce(config, space, dataset, latency, console)
     with connected(config.ray):
         slots = plan_slots(config.resources)
@@ -145,6 +148,9 @@ def _introduce(
     console.print(
         f"data {dataset.name}: {dataset.num_classes} classes, {sizes} images. {dataset.about}", highlight=False
     )
+    if dataset.skipped:
+        count, first = len(dataset.skipped), dataset.skipped[0]
+        console.print(f"{count} files that cannot be used were skipped, {first} first", style="yellow", highlight=False)
     latency_told = latency_caution(latency, config.search.name)
     kernels = {"train_time": config.resources.kernels, "latency": config.latency.kernels}
     kernels_told = kernel_caution(space, {name: kernels[name] for name in config.objectives if name in kernels})

@@ -129,7 +129,8 @@ def _unreadable_yaml(error: yaml.YAMLError) -> str:
 
 
 def _unresolved(error: InterpolationResolutionError) -> str:
-    return f"{error.full_key} must name a value that there is: {_one_line(str(error))}; write a value for {error.full_key}"
+    key = error.full_key
+    return f"{key} must refer to a value that there is: {_one_line(str(error))}; write a plain value for {key}"
 
 
 def _unusable_place(error: OSError) -> str:

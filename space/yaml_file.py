@@ -29,7 +29,7 @@ def check_yaml(path: Path) -> list[str]:
     stream = yaml.SafeLoader(text)
     stream.name = str(path)
     while stream.check_event():
-        reading.take(stream.get_event())
+        reading.take(stream.get_event())  # type: ignore[no-untyped-call]
     return reading.defaults
 
 
@@ -57,7 +57,7 @@ class _Reading:
 
     def take(self, event: yaml.Event) -> None:
         """Raises ValueError for an event of a file to be refused."""
-        if isinstance(event, yaml.NodeEvent) and getattr(event, "tag", None) is not None:
+        if isinstance(event, yaml.ScalarEvent | yaml.CollectionStartEvent) and event.tag is not None:
             tag = event.tag.replace("tag:yaml.org,2002:", "!!")
             raise self._refused(event, "holds plain values and no tags", tag, "write the value alone")
         if isinstance(event, yaml.CollectionStartEvent):
@@ -109,5 +109,6 @@ class _Reading:
             raise self._refused(event, rule, "more", "write shorter lists and fewer aliases")
 
     def _refused(self, event: yaml.Event, rule: str, got: str, remedy: str) -> ValueError:
+        assert event.start_mark is not None, "what is read from a text has a place in it"
         line = event.start_mark.line + 1
         return ValueError(f"a config {rule}, got {got} in {self.path}, line {line}; {remedy}")
