@@ -79,7 +79,7 @@ def explain(error: Exception) -> str:
     cause = error.__cause__
     if isinstance(error, HydraException) and isinstance(cause, ConfigAttributeError | ConfigKeyError):
         return _unknown_key(cause)
-    return _one_line(str(error))
+    return _hydras(error) if isinstance(error, HydraException) else _one_line(str(error))
 
 
 class _OneLineEach:
@@ -90,7 +90,7 @@ class _OneLineEach:
 
     def write(self, text: str) -> int:
         if not text.startswith(("Error executing job with overrides:", "usage: ")):
-            self._stream.write(_OF_PARSER.sub(r"error: \1; --help lists what there is", text))
+            self._stream.write(_OF_PARSER.sub(_PARSERS_REMEDY, text))
         return len(text)
 
     def __getattr__(self, name: str) -> Any:
@@ -99,6 +99,11 @@ class _OneLineEach:
 
 _OF_PARSER = re.compile(r"^[\w./-]+: error: (.*)$", re.MULTILINE)
 """How argparse tells an option that is none."""
+_PARSERS_REMEDY = (
+    r"error: \1; options such as --config-dir stand before all key=value words, --help lists what there is"
+)
+_END = re.compile(r"(?<!\.)[.:]$")
+"""The end of a line that others follow; three dots are meant."""
 
 
 def _raised_in(error: Exception) -> str:
@@ -115,10 +120,22 @@ def _unknown_option(error: MissingConfigException) -> str:
 
 
 def _unreadable_override(error: OverrideParseException) -> str:
+    word = re.sub(r"//.*@", "//***@", error.override)  # a URL may hold a password
+    if _ONE_VALUE.match(str(error)):
+        key, _, value = word.partition("=")
+        return f"a value must be one value, got {word!r}; write {key}=[{value}] for a list, or \\' around it for a text"
     return (
-        f"an override must be key=value, got {error.override!r}; "
+        f"an override must be key=value, got {word!r}; "
         f"write key=value, and quotes around the whole where it has brackets, spaces or commas"
     )
+
+
+def _hydras(error: HydraException) -> str:
+    """What Hydra says; it does not name the word where a group got something else than a name."""
+    if not str(error).startswith("Config group override must be a string"):
+        return _one_line(str(error))
+    words = [word for word in sys.argv[1:] if _NO_NAME.fullmatch(word)]
+    return f"a group takes a name, got {' or '.join(map(repr, words))}; --help lists the names of each group"
 
 
 def _unreadable_yaml(error: yaml.YAMLError) -> str:
@@ -158,13 +175,15 @@ def _paths(node: Any) -> Iterator[str]:
             yield from (f"{key!s}.{path}" for path in _paths(child))
 
 
+_ONE_VALUE = re.compile(r"Ambiguous value for argument")
+_NO_NAME = re.compile(r"\+*\w*=(null|true|false|[-+.\de]*)", re.IGNORECASE)
 _NOISE = ("full_key:", "object_type=", "To append to", "See https://", "Config search path", "provider=")
 
 
 def _one_line(message: str) -> str:
     """A message of Hydra's or OmegaConf's without the lines that say nothing to the user."""
     lines = (line.strip() for line in message.splitlines())
-    return "; ".join(line.rstrip(".:") for line in lines if line and not line.startswith(_NOISE))
+    return "; ".join(_END.sub("", line) for line in lines if line and not line.startswith(_NOISE))
 
 
 _WORDS: dict[type[Exception], Callable[[Any], str]] = {

@@ -56,7 +56,8 @@ def _check_depth(word: str) -> None:
         deepest = max(deepest, depth)
     if deepest > MOST_DEPTH:
         raise ValueError(
-            f"a value is nested at most {MOST_DEPTH} deep, got {deepest} in {word[:40]}...; take out the inner brackets"
+            f"a value is nested at most {MOST_DEPTH} deep, got {deepest} in {word.partition('=')[0]}=...; "
+            f"take out the inner brackets"
         )
 
 

@@ -170,6 +170,8 @@ _EXAMPLES = {
 
 
 def _refuse(key: str, wanted: str, value: Any, remedy: str = "") -> NoReturn:
+    if wanted == "a group of keys":
+        remedy = f"write its keys with their values below {key}"
     has_example = wanted in _EXAMPLES and not key.endswith("]")  # a part of a list is no word of the command line
     example = f"write for example {key}={_EXAMPLES[wanted]}" if has_example else f"change {key}"
     raise ValueError(f"{key or 'the config'} must be {wanted}, got {value!r}{'; ' if key else ''}{remedy or example}")

@@ -20,11 +20,14 @@ MOST_NODES = 20_000
 def check_yaml(path: Path) -> list[str]:
     """The names of other configs in the file's `defaults`; raises ValueError or YAMLError for a file to be refused."""
     if path.stat().st_size > MOST_BYTES:
-        raise ValueError(f"a config must have at most {MOST_BYTES:,} bytes, got {path.stat().st_size:,} in {path}")
+        raise ValueError(
+            f"a config must have at most {MOST_BYTES:,} bytes, got {path.stat().st_size:,} in {path}; shorten it"
+        )
     try:
         text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
-        raise ValueError(f"a config must be UTF-8 text, got {path}, byte {error.start} of which is none") from error
+        fact = f"{path}, byte {error.start} of which is none"
+        raise ValueError(f"a config must be UTF-8 text, got {fact}; save it as UTF-8") from error
     reading = _Reading(path)
     stream = yaml.SafeLoader(text)
     stream.name = str(path)
