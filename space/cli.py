@@ -79,7 +79,7 @@ def explain(error: Exception) -> str:
     cause = error.__cause__
     if isinstance(error, HydraException) and isinstance(cause, ConfigAttributeError | ConfigKeyError):
         return _unknown_key(cause)
-    return _hydras(error) if isinstance(error, HydraException) else _one_line(str(error))
+    return _hydras(error)
 
 
 class _OneLineEach:
@@ -121,21 +121,21 @@ def _unknown_option(error: MissingConfigException) -> str:
 
 def _unreadable_override(error: OverrideParseException) -> str:
     word = re.sub(r"//.*@", "//***@", error.override)  # a URL may hold a password
-    if _ONE_VALUE.match(str(error)):
-        key, _, value = word.partition("=")
-        return f"a value must be one value, got {word!r}; write {key}=[{value}] for a list, or \\' around it for a text"
     return (
         f"an override must be key=value, got {word!r}; "
         f"write key=value, and quotes around the whole where it has brackets, spaces or commas"
     )
 
 
-def _hydras(error: HydraException) -> str:
-    """What Hydra says; it does not name the word where a group got something else than a name."""
-    if not str(error).startswith("Config group override must be a string"):
-        return _one_line(str(error))
-    words = [word for word in sys.argv[1:] if _NO_NAME.fullmatch(word)]
-    return f"a group takes a name, got {' or '.join(map(repr, words))}; --help lists the names of each group"
+def _hydras(error: Exception) -> str:
+    """What Hydra says, with the word and the remedy where it lacks them."""
+    if found := _SEVERAL_VALUES.match(str(error)):
+        key, _, value = found[1].partition("=")
+        return f"a key takes one value, got {found[1]!r}; write {key}=[{value}] if it takes a list"
+    if str(error).startswith("Config group override must be a string"):
+        words = [word for word in sys.argv[1:] if _NO_NAME.fullmatch(word)]
+        return f"a group takes a name, got {' or '.join(map(repr, words))}; --help lists the names of each group"
+    return _one_line(str(error))
 
 
 def _unreadable_yaml(error: yaml.YAMLError) -> str:
@@ -175,7 +175,7 @@ def _paths(node: Any) -> Iterator[str]:
             yield from (f"{key!s}.{path}" for path in _paths(child))
 
 
-_ONE_VALUE = re.compile(r"Ambiguous value for argument")
+_SEVERAL_VALUES = re.compile(r"Ambiguous value for argument '(.*)'")
 _NO_NAME = re.compile(r"\+*\w*=(null|true|false|[-+.\de]*)", re.IGNORECASE)
 _NOISE = ("full_key:", "object_type=", "To append to", "See https://", "Config search path", "provider=")
 

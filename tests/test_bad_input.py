@@ -90,7 +90,7 @@ WORDS = [
     sweep("two names", "space=[tiny_demo,fnn]", "space/fnn", "--help lists the names"),
     sweep("unknown option", "--nonsense", "unrecognized arguments: --nonsense", "--help lists"),
     sweep("many runs in one", "--multirun seeds=1,2", "a command is one run", "--multirun", "leave it out"),
-    sweep("list for a number", "seeds=1,2", "must be one value, got 'seeds=1,2'", "write seeds=[1,2]"),
+    sweep("list for a number", "seeds=1,2", "a key takes one value, got 'seeds=1,2'", "write seeds=[1,2]"),
     sweep("brackets that do not end", "objectives=[accuracy", "got 'objectives=[accuracy'", "quotes"),
     sweep("brackets 300 deep", "space.dimensions=" + 300 * "[" + 300 * "]", "at most 32 deep", "take out the inner"),
     sweep(
@@ -210,14 +210,14 @@ CONFIG_FILES = [
         "sweep",
         f"--config-dir conf {TINY} proxy=mine",
         ("proxy.width_scale must be a number, got '1e-1'", "write for example proxy.width_scale=0.5"),
-        config('image_size: 16\nwidth_scale: "1e-1"\n', "proxy/mine"),
+        config('image_size: 16\nepochs: 1\nwidth_scale: "1e-1"\n', "proxy/mine"),
     ),
     BadInput(
         "NaN in a file",
         "sweep",
         f"--config-dir conf {TINY} proxy=mine",
         ("proxy.width_scale must be a finite number, got nan", "write for example"),
-        config("image_size: 16\nwidth_scale: .nan\n", "proxy/mine"),
+        config("image_size: 16\nepochs: 1\nwidth_scale: .nan\n", "proxy/mine"),
     ),
 ]
 
@@ -574,6 +574,11 @@ OTHERS = [
     BadInput("dashboard with an unknown key", "dashboard", "prot=80", ("'prot'", "did you mean port?"), record),
     BadInput(
         "describe 0 samples", "describe", "samples=0", ("samples must be at least 1, got 0", "for example 100000")
+    ),
+    BadInput("describe text samples", "describe", "samples=many", ("samples must be a whole number", "samples=3")),
+    BadInput("describe a misspelt key", "describe", "spase=ffn", ("unknown key 'spase'", "did you mean space?")),
+    BadInput(
+        "describe a budget 0", "describe", "budget.max_gmacs=0", ("budget.max_gmacs must be above 0, got 0", "leave")
     ),
     BadInput("describe seed -1", "describe", "seed=-1", ("seed must be 0 or above, got -1", "write for example 0")),
     BadInput(
