@@ -48,7 +48,7 @@ def read_dataclass(plain: Any, cls: type[T], key: str = "") -> T:
 
 def _under(key: str, message: str, fields: Iterable[str]) -> str:
     """What a dataclass says of its own values, with the dotted key at which it stands."""
-    if not key or message.startswith(key):
+    if not key or message.startswith(key) or f"{key}." in message:
         return message
     return f"{key}.{message}" if message.partition(" ")[0] in fields else f"{key}: {message}"
 
@@ -158,23 +158,24 @@ def _dotted(key: str, name: Any) -> str:
     return f"{key}.{name}" if key else str(name)
 
 
-_EXAMPLES = {
-    "a whole number": "3",
-    "a number": "0.5",
-    "a finite number": "0.5",
-    "true or false": "true",
-    "a list": "[...]",
-    "text": "NAME",
+_REMEDIES = {
+    "a whole number": "write digits alone, such as 3",
+    "a number": "write a number such as 0.001 or 1e-3",
+    "a finite number": "write a number such as 0.001 or 1e-3",
+    "true or false": "write true or false",
+    "a list": "write {key}=[...]",
+    "text": "write {key}=NAME",
+    "a group of keys": "write its keys with their values below {key}",
 }
-"""A value by what is wanted."""
+"""What to do, by what is wanted."""
+_SHOWN = 60
+"""Characters of a value, which may be a number of a thousand digits."""
 
 
 def _refuse(key: str, wanted: str, value: Any, remedy: str = "") -> NoReturn:
-    if wanted == "a group of keys":
-        remedy = f"write its keys with their values below {key}"
-    has_example = wanted in _EXAMPLES and not key.endswith("]")  # a part of a list is no word of the command line
-    example = f"write for example {key}={_EXAMPLES[wanted]}" if has_example else f"change {key}"
-    raise ValueError(f"{key or 'the config'} must be {wanted}, got {value!r}{'; ' if key else ''}{remedy or example}")
+    shown = repr(value) if len(repr(value)) <= _SHOWN else f"{repr(value)[:_SHOWN]}..."
+    told = remedy or _REMEDIES.get(wanted, "change {key}").format(key=key)
+    raise ValueError(f"{key or 'the config'} must be {wanted}, got {shown}{f'; {told}' if key else ''}")
 
 
 def _refuse_missing(key: str) -> NoReturn:

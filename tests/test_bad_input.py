@@ -5,7 +5,8 @@ To add one, add an entry to a table below. `bad_input` says what an entry is and
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+import sqlite3
+from contextlib import closing, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -107,25 +108,26 @@ NUMBERS = [
     sweep("trials -1", "trials=-1", "trials must be between 1 and", "got -1", "write for example 32"),
     sweep("trials 1e3", "trials=1e3", "trials must be a whole number, got 1000.0", "write trials=1000"),
     sweep("trials 10^12", "trials=1000000000000", "trials must be between 1 and 1,000,000", "write for example 32"),
-    sweep("trials of text", "trials=many", "trials must be a whole number, got 'many'", "write for example trials=3"),
+    sweep("trials of text", "trials=many", "trials must be a whole number, got 'many'", "write digits alone"),
     sweep("seeds 0", "seeds=0", "seeds must be between 1 and 1000, got 0", "write for example 3"),
-    sweep("seeds of truth", "seeds=true", "seeds must be a whole number, got True", "write for example seeds=3"),
+    sweep("seeds of truth", "seeds=true", "seeds must be a whole number, got True", "write digits alone"),
     sweep("seed -1", "seed=-1", "seed must be 0 or above, got -1", "write for example 0"),
     sweep(
-        "learning rate NaN", "recipe.learning_rate=nan", "recipe.learning_rate must be a finite number, got nan", "0.5"
+        "learning rate NaN",
+        "recipe.learning_rate=nan",
+        "recipe.learning_rate must be a finite number, got nan",
+        "such as 0.001",
     ),
-    sweep(
-        "learning rate infinite", "recipe.learning_rate=inf", "must be a finite number, got inf", "write for example"
-    ),
-    sweep("learning rate beyond floats", f"recipe.learning_rate={10**400}", "must be a finite number", "write"),
+    sweep("learning rate infinite", "recipe.learning_rate=inf", "must be a finite number, got inf", "write a number"),
+    sweep("learning rate beyond floats", f"recipe.learning_rate={10**400}", "must be a finite number", "00...; write"),
     sweep("learning rate -1", "recipe.learning_rate=-1", "must be above 0, got -1.0", "recipe.learning_rate=0.003"),
     sweep("learning rate with a comma", "recipe.learning_rate='0,001'", "must be a number, got '0,001'", "write"),
     sweep("erasing 2", "recipe.erasing=2", "recipe.erasing must be between 0 and 1, got 2.0", "recipe.erasing=0.0"),
     sweep("one image a batch", "recipe.batch_size=1", "recipe.batch_size must be at least 2", "recipe.batch_size=64"),
     sweep("batch beyond the data", "recipe.batch_size=100000", "batch_size must be at most", "choose a batch_size of"),
     sweep("crop beyond the image", "recipe.crop_padding=99", "crop_padding must be below the image size", "smaller"),
-    sweep("flip of text", "recipe.flip=yes", "recipe.flip must be true or false, got 'yes'", "recipe.flip=true"),
-    sweep("width scale NaN", "proxy.width_scale=nan", "proxy.width_scale must be a finite number", "write for example"),
+    sweep("flip of text", "recipe.flip=yes", "recipe.flip must be true or false, got 'yes'", "write true or false"),
+    sweep("width scale NaN", "proxy.width_scale=nan", "proxy.width_scale must be a finite number", "write a number"),
     sweep("width scale 0", "proxy.width_scale=0", "proxy.width_scale must be above 0", "proxy.width_scale=0.167"),
     sweep("image of 100,000 px", "proxy.image_size=100000", "proxy.image_size must be at most 4,096", "image_size=32"),
     sweep("epochs 0", "proxy.epochs=0", "proxy.epochs must be at least 1, got 0", "write for example proxy.epochs=5"),
@@ -209,14 +211,14 @@ CONFIG_FILES = [
         "number in quotes",
         "sweep",
         f"--config-dir conf {TINY} proxy=mine",
-        ("proxy.width_scale must be a number, got '1e-1'", "write for example proxy.width_scale=0.5"),
+        ("proxy.width_scale must be a number, got '1e-1'", "write a number such as"),
         config('image_size: 16\nepochs: 1\nwidth_scale: "1e-1"\n', "proxy/mine"),
     ),
     BadInput(
         "NaN in a file",
         "sweep",
         f"--config-dir conf {TINY} proxy=mine",
-        ("proxy.width_scale must be a finite number, got nan", "write for example"),
+        ("proxy.width_scale must be a finite number, got nan", "write a number"),
         config("image_size: 16\nepochs: 1\nwidth_scale: .nan\n", "proxy/mine"),
     ),
 ]
@@ -527,7 +529,7 @@ EXPORTS = [
         ("with a slash", "a/b", ("Python identifier", "got 'a/b'", "try 'a_b'")),
         ("with a hyphen", "my-variant", ("Python identifier", "try 'my_variant'")),
         ("of nothing", "", ("Python identifier", "got ''", "try 'my_variant'")),
-        ("of 65", 65 * "x", ("at most 64 letters", "try '")),
+        ("of 65", 65 * "x", ("at most 64 letters", f"try '{64 * 'x'}'")),
         ("of a model of timm", "resnet50", ("name must be new to timm, got 'resnet50'", "choose another")),
         ("of a model of ours", "transxnet_t", ("name must be new to timm, got 'transxnet_t'", "choose another")),
     )
@@ -542,7 +544,11 @@ EXPORTS = [
         "unknown weights", "export", f"study={STUDY} name=x weights=tral", ("weights 'tral'", "mean trial?"), record
     ),
     BadInput(
-        "seed of text", "export", f"study={STUDY} name=x seed=one", ("seed must be a whole number", "seed=3"), record
+        "seed of text",
+        "export",
+        f"study={STUDY} name=x seed=one",
+        ("seed must be a whole number", "write digits alone"),
+        record,
     ),
     BadInput(
         "variants is a file",
@@ -568,14 +574,14 @@ OTHERS = [
     ),
     BadInput("report with an unknown key", "report", f"study={STUDY} outt=x", ("'outt'", "did you mean out?"), record),
     BadInput("port 0", "dashboard", "port=0", ("port must be between 1 and 65535, got 0", "port=8080"), record),
-    BadInput(
-        "port of text", "dashboard", "port=http", ("port must be a whole number", "write for example port="), record
-    ),
+    BadInput("port of text", "dashboard", "port=http", ("port must be a whole number", "write digits alone"), record),
     BadInput("dashboard with an unknown key", "dashboard", "prot=80", ("'prot'", "did you mean port?"), record),
     BadInput(
         "describe 0 samples", "describe", "samples=0", ("samples must be at least 1, got 0", "for example 100000")
     ),
-    BadInput("describe text samples", "describe", "samples=many", ("samples must be a whole number", "samples=3")),
+    BadInput(
+        "describe text samples", "describe", "samples=many", ("samples must be a whole number", "write digits alone")
+    ),
     BadInput("describe a misspelt key", "describe", "spase=ffn", ("unknown key 'spase'", "did you mean space?")),
     BadInput(
         "describe a budget 0", "describe", "budget.max_gmacs=0", ("budget.max_gmacs must be above 0, got 0", "leave")
@@ -610,7 +616,16 @@ def materials(tmp_path_factory: pytest.TempPathFactory) -> Materials:
         patch.chdir(folder)
         made = Materials(folder / "runs" / "transxnet.db", folder / "cache")
         assert exit_code("sweep", made.words(TINY), patch) == 0
-    return made
+    return Materials(one_file(made.record, folder / "whole.db"), made.cache)
+
+
+def one_file(database: Path, copy: Path) -> Path:
+    """A copy with all that still stands in the write-ahead log: connections may be open."""
+    with closing(sqlite3.connect(database)) as source:
+        source.execute("VACUUM INTO ?", [str(copy)])
+    with closing(sqlite3.connect(copy)) as target:
+        target.execute("PRAGMA journal_mode = WAL")
+    return copy
 
 
 def run_without_ray(patch: pytest.MonkeyPatch) -> None:

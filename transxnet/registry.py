@@ -90,7 +90,7 @@ def check_variant_name(name: str) -> str:
     if not re.fullmatch(NAME_PATTERN, name):
         raise ValueError(
             f"a variant's name must be a Python identifier of at most 64 letters, digits and underscores, "
-            f"got {name!r}; try {re.sub(r'[^A-Za-z0-9_]+', '_', name).strip('_') or 'my_variant'!r}"
+            f"got {name!r}; try {re.sub(r'[^A-Za-z0-9_]+', '_', name).strip('_')[:64] or 'my_variant'!r}"
         )
     return name
 

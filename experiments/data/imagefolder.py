@@ -128,7 +128,9 @@ def _folders(path: Path | None) -> dict[str, _Folder]:
 
 def _list_folder(folder: Path) -> _Folder:
     if not folder.is_dir():
-        raise ValueError(f"an imagefolder must have train/CLASS/ and val/CLASS/ with images, {folder} is missing")
+        raise ValueError(
+            f"an imagefolder must have train/CLASS/ and val/CLASS/ with images, {folder} is missing; make it"
+        )
     names = sorted(child.name for child in folder.iterdir() if child.is_dir() and not child.name.startswith("."))
     if not names:
         raise ValueError(f"{folder} must have a folder for each class, it has none; sort the images into folders")
