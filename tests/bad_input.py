@@ -94,9 +94,7 @@ def exit_code(command: str, words: Sequence[str], patch: pytest.MonkeyPatch) -> 
     """Of an entry point that is called as a program would be."""
     from space.cli import run_entry_point
 
-    # As Hydra does without being told, but it composes the config once rather than twice.
-    run = [] if command in WITHOUT_HYDRA else ["--run"]
-    patch.setattr(sys, "argv", [command, *run, *words])
+    patch.setattr(sys, "argv", [command, *words])
     main = importlib.import_module(COMMANDS[command]).main
     with pytest.raises(SystemExit) as ended:
         sys.exit(main() if command in WITHOUT_HYDRA else run_entry_point(main))
