@@ -5,6 +5,7 @@
 
 from db.faults import LeadLost, RecordAway, RecordDamaged, RecordFault, RecordFull
 from db.names import check_name
+from db.precheck import check_database, check_study
 from db.recorder import Recorder
 from db.records import (
     ArchitectureRecord,
@@ -44,5 +45,7 @@ __all__ = [
     "TrialEnd",
     "TrialRecord",
     "TrialState",
+    "check_database",
     "check_name",
+    "check_study",
 ]

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.engine import URL
+from sqlalchemy.engine import URL, ExceptionContext
 from sqlalchemy.exc import DBAPIError
 
 from db.urls import is_sqlite, show_url
@@ -28,6 +28,15 @@ _NOTICE_S = {"connect_timeout": 10, "keepalives_idle": 10, "keepalives_interval"
 _SQLITE_HEAD = b"SQLite format 3\0"
 _BEGIN = "sqlite_begin"
 _ANOTHER_FILE = "name another file with storage.url=sqlite:///PATH"
+_DAMAGED = "put a backup in its place, or name another file with storage.url=sqlite:///PATH"
+_SIGNS_OF_DAMAGE = ("malformed", "not a database", "database corruption")
+
+
+class DamagedDatabase(ValueError):
+    """A SQLite file of which a part cannot be read as what it was."""
+
+    def __init__(self, shown: str, found: str) -> None:
+        super().__init__(f"a database must be whole, got {shown}, which is damaged ({found}); {_DAMAGED}")
 
 
 def open_engine(url: URL, *, create: bool) -> Engine:
@@ -39,7 +48,7 @@ def open_engine(url: URL, *, create: bool) -> Engine:
     if is_sqlite(url):
         path = Path(str(url.database)).absolute()
         with refusals(url):
-            _check_file(path, url, create)
+            check_file(url, create=create)
             path.parent.mkdir(parents=True, exist_ok=True)
         url = url.set(database=str(path))
     try:
@@ -52,11 +61,24 @@ def open_engine(url: URL, *, create: bool) -> Engine:
     if is_sqlite(url):
         event.listen(engine, "connect", _on_connect)
         event.listen(engine, "begin", _on_begin)
+        event.listen(engine, "handle_error", _on_error)
     return engine
 
 
 def _connect_args(url: URL) -> dict[str, Any]:
     return {} if is_sqlite(url) else {name: value for name, value in _NOTICE_S.items() if name not in url.query}
+
+
+def check_whole(connection: Connection) -> None:
+    """Raises DamagedDatabase unless every page of a SQLite file can be read; elsewhere do nothing.
+
+    It reads the whole file. Other damage is told when it is met.
+    """
+    if connection.dialect.name != "sqlite":
+        return
+    found = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar()
+    if found != "ok":
+        raise DamagedDatabase(show_url(connection.engine.url), " ".join(str(found).split()))
 
 
 def missing_database(shown: str) -> ValueError:
@@ -96,7 +118,9 @@ def _remedy(url: URL) -> str:
     return "see that the server runs, the user and the database exist, and ~/.pgpass holds the password"
 
 
-def _check_file(path: Path, url: URL, create: bool) -> None:
+def check_file(url: URL, *, create: bool) -> None:
+    """Raises ValueError if the file of a SQLite database cannot be one, or is missing without `create`."""
+    path = Path(str(url.database)).absolute()
     if not create and not path.exists():
         raise missing_database(show_url(url))
     folder = next(parent for parent in path.parents if parent.exists())
@@ -107,19 +131,29 @@ def _check_file(path: Path, url: URL, create: bool) -> None:
     for place in (folder, path):
         if place.exists() and not os.access(place, os.W_OK):
             raise _refused(url, "must be writable", f"{place} is not")
-    if path.exists() and not _may_be_sqlite(path):
-        raise _refused(url, "must be a SQLite file", f"{path} is none")
+    if path.exists():
+        _check_content(path, url)
+
+
+def _check_content(path: Path, url: URL) -> None:
+    """Whether the file begins as a database does: SQLite itself would overwrite a short text, or an empty file.
+
+    A new database of ours is never seen empty (see `new_file`): an empty file is what a failed copy left.
+    """
+    if not path.is_file():
+        raise _refused(url, "must be a SQLite file", f"{path} is no plain file")
+    if path.stat().st_size == 0:
+        raise ValueError(
+            f"a database must be a SQLite file, got {show_url(url)}, but {path} is empty, as a failed copy or a full "
+            f"disk leaves it; put a backup in its place, or delete it to begin a new one"
+        )
+    with path.open("rb") as file:
+        if file.read(len(_SQLITE_HEAD)) != _SQLITE_HEAD:
+            raise _refused(url, "must be a SQLite file", f"{path} is none")
 
 
 def _refused(url: URL, rule: str, fact: str) -> ValueError:
     return ValueError(f"a database {rule}, got {show_url(url)}, but {fact}; {_ANOTHER_FILE}")
-
-
-def _may_be_sqlite(path: Path) -> bool:
-    """Whether the file is empty or begins as a database does: SQLite itself would overwrite a short text."""
-    with path.open("rb") as file:
-        head = file.read(len(_SQLITE_HEAD))
-    return head in (b"", _SQLITE_HEAD)
 
 
 def _on_connect(connection: Any, _record: object) -> None:
@@ -132,6 +166,14 @@ def _on_connect(connection: Any, _record: object) -> None:
 
 def _on_begin(connection: Connection) -> None:
     connection.exec_driver_sql(connection.get_execution_options().get(_BEGIN, "BEGIN"))
+
+
+def _on_error(context: ExceptionContext) -> None:
+    error = context.original_exception
+    found = str(error)
+    if isinstance(error, sqlite3.DatabaseError) and any(sign in found for sign in _SIGNS_OF_DAMAGE):
+        assert context.engine is not None, "only connections of an engine are listened to"
+        raise DamagedDatabase(show_url(context.engine.url), found)
 
 
 def _retry_while_locked(cursor: Any, statement: str) -> None:

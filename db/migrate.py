@@ -30,13 +30,13 @@ def migrate(engine: Engine, url: URL, *, create: bool) -> None:
     code, or if it has no tables of ours and `create` is false.
     """
     with engine.connect() as connection:
-        current = _is_current(connection, url, create)
+        current = is_current(connection, url, create)
     use_write_ahead_log(engine)
     if not current:
         with writing(engine).begin() as connection:
             if connection.dialect.name == "postgresql":
                 connection.execute(text(f"SELECT pg_advisory_xact_lock({_ADVISORY_LOCK})"))
-            if not _is_current(connection, url, create):
+            if not is_current(connection, url, create):
                 upgrade(connection)
 
 
@@ -60,7 +60,8 @@ def _config() -> Config:
     return config
 
 
-def _is_current(connection: Connection, url: URL, create: bool) -> bool:
+def is_current(connection: Connection, url: URL, create: bool) -> bool:
+    """Whether our tables are there as this code has them; raises ValueError as `migrate` does, and changes nothing."""
     tables = set(inspect(connection).get_table_names())
     if VERSION_TABLE not in tables:
         _check_may_create(tables, url, create)

@@ -19,6 +19,7 @@ from db.engine import open_engine, refusals, writing
 from db.faults import fault_of
 from db.migrate import migrate
 from db.names import check_name
+from db.new_file import make_new_file
 from db.records import (
     ArchitectureRecord,
     ArtifactRecord,
@@ -66,6 +67,9 @@ class Store:
         opened or written, is somebody else's, or is of a newer version than this code.
         """
         parsed = parse_url(url)
+        with refusals(parsed):
+            if create:
+                make_new_file(parsed)
         engine = open_engine(parsed, create=create)
         with ExitStack() as undo:
             undo.callback(engine.dispose)

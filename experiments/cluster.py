@@ -62,7 +62,8 @@ def connected(config: RayConfig) -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
-    started_here = reaped() if config.address is None else contextlib.nullcontext({})
+    no_mark: dict[str, str] = {}
+    started_here = contextlib.nullcontext(no_mark) if config.address else reaped()
     with started_here as mark, environment({**config.authentication, **mark}):
         _init(config)
         try:

@@ -10,7 +10,7 @@ import optuna_dashboard
 from omegaconf import DictConfig
 from rich.console import Console
 
-from db import StorageConfig, Store
+from db import StorageConfig, Store, check_database
 from experiments.local_server import is_loopback, open_server
 from experiments.optuna_tables import open_optuna
 from space.cli import run_entry_point, to_typed
@@ -46,6 +46,7 @@ def main(cfg: DictConfig) -> None:
 
 def serve(config: DashboardConfig, console: Console) -> None:
     """Serve until Ctrl-C. Raises ValueError if there is no record or the port is taken."""
+    check_database(config.storage.url)
     with Store.open(config.storage.url, create=False) as store:
         names = [study.name for study in store.studies()]
     application = optuna_dashboard.wsgi(open_optuna(config.storage.url))

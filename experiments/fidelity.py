@@ -8,6 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from transxnet.arch import ArchConfig, StageConfig
+from transxnet.bounds import MOST
+
+MOST_EPOCHS = 100_000
 
 
 @dataclass(frozen=True)
@@ -28,10 +31,18 @@ class Fidelity:
 
     def __post_init__(self) -> None:
         for name in ("image_size", "stem_stride", "epochs"):
-            _require(getattr(self, name) >= 1, name, "at least 1", getattr(self, name))
+            self._require(getattr(self, name) >= 1, name, "at least 1")
+        for name in ("image_size", "stem_stride"):
+            self._require(getattr(self, name) <= MOST[name], name, f"at most {MOST[name]:,}")
+        self._require(self.epochs <= MOST_EPOCHS, "epochs", f"at most {MOST_EPOCHS:,}")
         for name in ("width_scale", "depth_scale"):
-            _require(0 < getattr(self, name) <= 4, name, "above 0 and at most 4", getattr(self, name))
-        _require(0 < self.data_share <= 1, "data_share", "above 0 and at most 1", self.data_share)
+            self._require(0 < getattr(self, name) <= 4, name, "above 0 and at most 4")
+        self._require(0 < self.data_share <= 1, "data_share", "above 0 and at most 1")
+
+    def _require(self, holds: bool, name: str, rule: str) -> None:
+        if not holds:
+            value, example = getattr(self, name), getattr(type(self), name)
+            raise ValueError(f"proxy.{name} must be {rule}, got {value:g}; write for example proxy.{name}={example}")
 
 
 def proxy_arch(
@@ -81,8 +92,3 @@ def _nearest_width(stage: StageConfig, scale: float) -> int:
 def _nearest_first(wanted: float, reach: int) -> list[int]:
     """Widths up to `reach` beyond the wanted one, the nearest first, of two equally near ones the wider."""
     return sorted(range(1, math.ceil(wanted) + reach + 1), key=lambda width: (abs(width - wanted), -width))
-
-
-def _require(holds: bool, name: str, rule: str, value: float) -> None:
-    if not holds:
-        raise ValueError(f"proxy.{name} must be {rule}, got {value:g}")

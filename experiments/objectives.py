@@ -8,6 +8,7 @@ from typing import Literal
 
 from analysis.metrics import COLUMNS, Metric
 from db import ArchitectureRecord, TrialRecord
+from space.words import remedy
 
 OBJECTIVES = ("accuracy", "gmacs", "params", "train_time", "latency")
 
@@ -16,9 +17,12 @@ def read_objectives(names: Sequence[str]) -> tuple[Metric, ...]:
     """The metrics that a sweep optimises; raises ValueError for an unknown or repeated name, or for none."""
     for name in names:
         if name not in OBJECTIVES:
-            raise ValueError(f"objectives are some of {', '.join(OBJECTIVES)}, got {name!r}")
+            some = ", ".join(OBJECTIVES)
+            raise ValueError(f"objectives are some of {some}, got {name!r}; {remedy(name, OBJECTIVES)}")
     if not names or len(set(names)) < len(names):
-        raise ValueError(f"objectives must be one or more different names, got {list(names)}")
+        raise ValueError(
+            f"objectives must be one or more different names, got {list(names)}; write objectives=[accuracy,gmacs]"
+        )
     return tuple(COLUMNS[name] for name in names)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from experiments.augment.settings import Augmentation, require
+from experiments.augment.settings import Augmentation
 
 
 @dataclass(frozen=True)
@@ -30,11 +30,11 @@ class Recipe(Augmentation):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("learning_rate", "batch_size"):
-            require(getattr(self, name) > 0, name, "above 0", getattr(self, name))
+        self._require(self.learning_rate > 0, "learning_rate", "above 0")
+        self._require(self.batch_size > 1, "batch_size", "at least 2, as batch normalisation needs")
         for name in ("min_learning_rate", "weight_decay", "clip_grad_norm"):
-            require(getattr(self, name) >= 0, name, "0 or above", getattr(self, name))
+            self._require(getattr(self, name) >= 0, name, "0 or above")
         for name in ("warmup_share", "label_smoothing", "drop_path"):
-            require(0 <= getattr(self, name) < 1, name, "at least 0 and below 1", getattr(self, name))
+            self._require(0 <= getattr(self, name) < 1, name, "at least 0 and below 1")
         rule = f"at most recipe.learning_rate, which is {self.learning_rate:g}"
-        require(self.min_learning_rate <= self.learning_rate, "min_learning_rate", rule, self.min_learning_rate)
+        self._require(self.min_learning_rate <= self.learning_rate, "min_learning_rate", rule)

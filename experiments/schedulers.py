@@ -7,6 +7,8 @@ from typing import Any
 
 from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, TrialScheduler
 
+from space.words import remedy
+
 
 @dataclass(frozen=True)
 class SchedulerConfig:
@@ -21,11 +23,11 @@ class SchedulerConfig:
 
     def __post_init__(self) -> None:
         if self.name not in ("none", "asha"):
-            raise ValueError(f"scheduler.name must be none or asha, got {self.name!r}")
+            raise ValueError(f"unknown scheduler.name {self.name!r}; {remedy(self.name, ('none', 'asha'))}")
         if self.grace_epochs < 1 or self.reduction_factor < 2:
             raise ValueError(
                 f"scheduler.grace_epochs must be at least 1 and reduction_factor at least 2, got "
-                f"{self.grace_epochs} and {self.reduction_factor}"
+                f"{self.grace_epochs} and {self.reduction_factor}; leave them out for 1 and 3"
             )
 
 

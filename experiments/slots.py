@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+
+import torch
 
 from experiments.cluster import alive_nodes
 from transxnet.kernels.choice import AUTO, check_name, describe_auto
@@ -29,12 +32,16 @@ class ResourcesConfig:
 
     def __post_init__(self) -> None:
         if not self.cpus > 0:
-            raise ValueError(f"resources.cpus must be above 0, got {self.cpus:g}")
+            raise ValueError(f"resources.cpus must be above 0, got {self.cpus:g}; write for example resources.cpus=1")
         gpus = self.gpus or 0.0
         if not gpus >= 0 or (gpus > 1 and gpus % 1):
-            raise ValueError(f"resources.gpus must be between 0 and 1 or a whole number, got {gpus:g}")
+            raise ValueError(
+                f"resources.gpus must be between 0 and 1 or a whole number, got {gpus:g}; write resources.gpus=1"
+            )
         if self.max_concurrent is not None and self.max_concurrent < 1:
-            raise ValueError(f"resources.max_concurrent must be at least 1, got {self.max_concurrent}")
+            raise ValueError(
+                f"resources.max_concurrent must be at least 1, got {self.max_concurrent}; write for example 2"
+            )
         for name, wanted in self.custom.items():
             if not wanted > 0 or name in ("CPU", "GPU"):
                 raise ValueError(
@@ -78,7 +85,16 @@ class Slots:
 
 def plan_slots(config: ResourcesConfig) -> Slots:
     """Slots on the cluster that is connected; raises ValueError if a trial does not fit or cannot be deterministic."""
-    nodes = [node["Resources"] for node in alive_nodes()]
+    return _slots(config, [node["Resources"] for node in alive_nodes()])
+
+
+def check_fits_here(config: ResourcesConfig) -> None:
+    """Raises ValueError where `plan_slots` would once Ray was started on this machine, which takes seconds."""
+    _slots(config, [{"CPU": float(os.cpu_count() or 1), "GPU": float(torch.cuda.device_count())}])
+
+
+def _slots(config: ResourcesConfig, nodes: Sequence[Mapping[str, float]]) -> Slots:
+    """Slots where the nodes have so much."""
     gpus = config.gpus if config.gpus is not None else float(any(node.get("GPU") for node in nodes))
     _require_repeatable(config, gpus)
     fits = sum(_fit(config, gpus, node) for node in nodes)

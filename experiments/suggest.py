@@ -14,6 +14,7 @@ from experiments.candidates import Candidates, Variant
 from experiments.objectives import Direction
 from space import Space
 from space.draws import NothingFeasible
+from space.words import remedy
 
 ENUMERABLE = 50_000
 """Points of the largest space whose every point is trained."""
@@ -151,11 +152,11 @@ class SearchConfig:
 
     def __post_init__(self) -> None:
         if self.name not in SUGGESTERS:
-            raise ValueError(f"search.name must be one of {', '.join(SUGGESTERS)}, got {self.name!r}")
+            raise ValueError(f"unknown search.name {self.name!r}; {remedy(self.name, SUGGESTERS)}")
         if self.population_size < 2:
-            raise ValueError(f"search.population_size must be at least 2, got {self.population_size}")
+            raise ValueError(f"search.population_size must be at least 2, got {self.population_size}; write 16")
         if self.startup_trials < 1:
-            raise ValueError(f"search.startup_trials must be at least 1, got {self.startup_trials}")
+            raise ValueError(f"search.startup_trials must be at least 1, got {self.startup_trials}; write 10")
 
 
 def make_suggester(config: SearchConfig, candidates: Candidates, directions: list[Direction], seed: int) -> Suggester:

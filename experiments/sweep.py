@@ -29,7 +29,7 @@ from analysis.page_settings import next_commands
 from analysis.report import write_report
 from analysis.results import read_results
 from analysis.tables import front_table
-from db import Recorder, RecordFault, Spool, Store, StudyRecord
+from db import Recorder, RecordFault, Spool, Store, StudyRecord, check_study
 from experiments.candidates import Candidates
 from experiments.cautions import kernel_caution, proxy_cautions
 from experiments.checkpoints import Checkpoints
@@ -43,6 +43,7 @@ from experiments.lead import leading
 from experiments.objectives import directions, read_objectives
 from experiments.optuna_tables import OptunaTables
 from experiments.optuna_view import CLOSE_S, OptunaView
+from experiments.preflight import check_before
 from experiments.progress import SweepProgress
 from experiments.provenance import provenance
 from experiments.proxies import Proxies
@@ -68,15 +69,17 @@ def main(cfg: DictConfig) -> None:
 def sweep(config: SweepConfig, console: Console, *, trainable: type[Trainable] = ProxyTrial) -> int:
     """Run a sweep, or go on with it; returns the exit code. Raises ValueError for what the user must mend.
 
-    All that can be wrong is found before the record is opened, so that a mistake leaves no trace. Raises RecordFault
-    if the record is away, full, damaged or another driver's; what was acknowledged is in it.
+    All that can be wrong is found before Ray starts and the record is opened, so that a mistake leaves no trace. Raises
+    RecordFault if the record is away, full, damaged or another driver's; what was acknowledged is in it.
     """
     space = Space.from_dict(with_match(config.space, config.match))
-    dataset = load_dataset(config.data.resolved(), config.proxy.image_size)
-    train_batches(dataset, config.recipe, config.proxy, seed=0)
+    latency = latency_settings(config.latency, read_objectives(config.objectives))
     candidates = Candidates(space, config.budget)
     suggester = make_suggester(config.search, candidates, directions(read_objectives(config.objectives)), config.seed)
-    latency = latency_settings(config.latency, read_objectives(config.objectives))
+    check_before(config)
+    dataset = load_dataset(config.data.resolved(), config.proxy.image_size)
+    train_batches(dataset, config.recipe, config.proxy, seed=0)
+    check_study(config.storage.url, _study(config, space, dataset, latency))
     _introduce(config, space, dataset, latency, console)
     stopping = Stopping()
     with connected(config.ray), stopping.listening():
@@ -216,6 +219,9 @@ def _introduce(
     console.print(
         f"data {dataset.name}: {dataset.num_classes} classes, {sizes} images. {dataset.about}", highlight=False
     )
+    if dataset.skipped:
+        count, first = len(dataset.skipped), dataset.skipped[0]
+        console.print(f"{count} files that cannot be used were skipped, {first} first", style="yellow", highlight=False)
     latency_told = latency_caution(latency, config.search.name)
     kernels = {"train_time": config.resources.kernels, "latency": config.latency.kernels}
     kernels_told = kernel_caution(space, {name: kernels[name] for name in config.objectives if name in kernels})

@@ -64,7 +64,7 @@ class SweepConfig:
         if not 1 <= self.seeds <= 1000:
             raise ValueError(f"seeds must be between 1 and 1000, got {self.seeds}; write for example 3")
         if self.seed < 0:
-            raise ValueError(f"seed must be 0 or above, got {self.seed}")
+            raise ValueError(f"seed must be 0 or above, got {self.seed}; write for example 0")
         if self.max_failures < 1:
             raise ValueError(f"max_failures must be at least 1, got {self.max_failures}; write for example 3")
         if not self.checkpoint_s >= 0:
@@ -79,7 +79,9 @@ class SweepConfig:
         """The name given, or the one made of space, data and match."""
         match = self.match or self.space.get("match")
         suffix = f"-match-{match}" if match else ""
-        return self.study or f"{self.space.get('name', 'space')}-{self.data.name}{suffix}"
+        if self.study is not None:
+            return self.study
+        return f"{self.space.get('name', 'space')}-{self.data.name}{suffix}"
 
     @property
     def variants(self) -> int | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import traceback
 from collections.abc import Callable, Iterator
@@ -12,8 +13,14 @@ from typing import TYPE_CHECKING, Any, TextIO, TypeVar, cast
 import yaml
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
+from omegaconf.errors import (
+    ConfigAttributeError,
+    ConfigKeyError,
+    InterpolationResolutionError,
+    OmegaConfBaseException,
+)
 
+from space.command_words import check_words
 from space.passwords import refuse_typed_passwords
 from space.typed import read_dataclass
 from space.words import remedy
@@ -25,6 +32,8 @@ T = TypeVar("T", bound="DataclassInstance")
 
 SPEAKERS = frozenset({"__main__", "transxnet", "space", "db", "analysis", "experiments", "hydra", "omegaconf"})
 """Packages whose ValueErrors are about what the user wrote; others are faults of the program."""
+UNUSABLE_PLACE = (FileExistsError, IsADirectoryError, NotADirectoryError, PermissionError)
+"""What the system says of a file or folder that cannot be what the user wants it to be."""
 
 
 def run_entry_point(main: Callable[[], None]) -> None:
@@ -36,8 +45,9 @@ def run_entry_point(main: Callable[[], None]) -> None:
     # Without this Hydra prints every exception in its own way and exits with 1.
     os.environ["HYDRA_FULL_ERROR"] = "1"
     try:
-        with redirect_stderr(cast(TextIO, _WithoutJobLine(sys.stderr))):
+        with redirect_stderr(cast(TextIO, _OneLineEach(sys.stderr))):
             refuse_typed_passwords(sys.argv[1:])
+            check_words(sys.argv[1:])
             main()
     except KeyboardInterrupt:
         sys.exit(130)
@@ -58,7 +68,10 @@ def is_users_mistake(error: Exception) -> bool:
     """Whether an exception is about what the user wrote, rather than a fault of the program."""
     if isinstance(error, HydraException | OmegaConfBaseException | yaml.YAMLError):
         return True
-    return isinstance(error, ValueError) and _raised_in(error) in SPEAKERS
+    if isinstance(error, UNUSABLE_PLACE):
+        return error.filename is not None
+    ours = type(error).__module__.partition(".")[0], _raised_in(error)
+    return isinstance(error, ValueError) and not SPEAKERS.isdisjoint(ours)
 
 
 def explain(error: Exception) -> str:
@@ -69,20 +82,31 @@ def explain(error: Exception) -> str:
     cause = error.__cause__
     if isinstance(error, HydraException) and isinstance(cause, ConfigAttributeError | ConfigKeyError):
         return _unknown_key(cause)
-    return _one_line(str(error))
+    return _hydras(error)
 
 
-class _WithoutJobLine:
-    """A stream without the line that Hydra writes before it raises what the program raised."""
+class _OneLineEach:
+    """A stream without what is written around an error: Hydra's line before it raises, the parser's usage."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
 
     def write(self, text: str) -> int:
-        return len(text) if text.startswith("Error executing job with overrides:") else self._stream.write(text)
+        if not text.startswith(("Error executing job with overrides:", "usage: ")):
+            self._stream.write(_OF_PARSER.sub(_PARSERS_REMEDY, text))
+        return len(text)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
+
+
+_OF_PARSER = re.compile(r"^[\w./-]+: error: (.*)$", re.MULTILINE)
+"""How argparse tells an option that is none."""
+_PARSERS_REMEDY = (
+    r"error: \1; options such as --config-dir stand before all key=value words, --help lists what there is"
+)
+_END = re.compile(r"(?<!\.)[.:]$")
+"""The end of a line that others follow; three dots are meant."""
 
 
 def _raised_in(error: Exception) -> str:
@@ -93,21 +117,44 @@ def _raised_in(error: Exception) -> str:
 
 def _unknown_option(error: MissingConfigException) -> str:
     if not error.missing_cfg_file or not error.options:
-        return _one_line(str(error))
+        return f"{_one_line(str(error))}; --help lists the names of each group"
     group, _, word = error.missing_cfg_file.rpartition("/")
     return f"unknown {group} {word!r}; {remedy(word, error.options)}"
 
 
 def _unreadable_override(error: OverrideParseException) -> str:
+    word = re.sub(r"//.*@", "//***@", error.override)  # a URL may hold a password
     return (
-        f"an override must be key=value, got {error.override!r}; "
+        f"an override must be key=value, got {word!r}; "
         f"write key=value, and quotes around the whole where it has brackets, spaces or commas"
     )
 
 
+def _hydras(error: Exception) -> str:
+    """What Hydra says, with the word and the remedy where it lacks them."""
+    if found := _SEVERAL_VALUES.match(str(error)):
+        key, _, value = found[1].partition("=")
+        return f"a key takes one value, got {found[1]!r}; write {key}=[{value}] if it takes a list"
+    if str(error).startswith("Config group override must be a string"):
+        words = [word for word in sys.argv[1:] if _NO_NAME.fullmatch(word)]
+        return f"a group takes a name, got {' or '.join(map(repr, words))}; --help lists the names of each group"
+    return _one_line(str(error))
+
+
 def _unreadable_yaml(error: yaml.YAMLError) -> str:
     mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None)
-    return f"cannot read {mark.name}, line {mark.line + 1}: {problem}" if mark else _one_line(str(error))
+    if mark is None:
+        return _one_line(str(error))
+    return f"a config must be YAML, got {mark.name}, line {mark.line + 1}: {problem}; mend that line"
+
+
+def _unresolved(error: InterpolationResolutionError) -> str:
+    key = error.full_key
+    return f"{key} must refer to a value that there is: {_one_line(str(error))}; write a plain value for {key}"
+
+
+def _unusable_place(error: OSError) -> str:
+    return f"a place for files must be usable, got {error.filename} ({error.strerror}); name another"
 
 
 def _unknown_key(error: ConfigAttributeError | ConfigKeyError) -> str:
@@ -131,18 +178,22 @@ def _paths(node: Any) -> Iterator[str]:
             yield from (f"{key!s}.{path}" for path in _paths(child))
 
 
+_SEVERAL_VALUES = re.compile(r"Ambiguous value for argument '(.*)'")
+_NO_NAME = re.compile(r"\+*\w*=(null|true|false|[-+.\de]*)", re.IGNORECASE)
 _NOISE = ("full_key:", "object_type=", "To append to", "See https://", "Config search path", "provider=")
 
 
 def _one_line(message: str) -> str:
     """A message of Hydra's or OmegaConf's without the lines that say nothing to the user."""
     lines = (line.strip() for line in message.splitlines())
-    return "; ".join(line.rstrip(".:") for line in lines if line and not line.startswith(_NOISE))
+    return "; ".join(_END.sub("", line) for line in lines if line and not line.startswith(_NOISE))
 
 
 _WORDS: dict[type[Exception], Callable[[Any], str]] = {
     MissingConfigException: _unknown_option,
     OverrideParseException: _unreadable_override,
     yaml.YAMLError: _unreadable_yaml,
+    InterpolationResolutionError: _unresolved,
+    **dict.fromkeys(UNUSABLE_PLACE, _unusable_place),
 }
 """What explains an exception, by its type."""

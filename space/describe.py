@@ -37,7 +37,7 @@ class DescribeConfig:
 
     def __post_init__(self) -> None:
         if self.seed < 0:
-            raise ValueError(f"seed must be 0 or above, got {self.seed}")
+            raise ValueError(f"seed must be 0 or above, got {self.seed}; write for example 0")
 
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="describe")

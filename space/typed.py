@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 import types
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar
@@ -42,8 +43,14 @@ def read_dataclass(plain: Any, cls: type[T], key: str = "") -> T:
     try:
         return cls(**values)
     except ValueError as error:
-        named = not key or str(error).startswith(key)
-        raise ValueError(str(error) if named else f"{key}: {error}") from error
+        raise ValueError(_under(key, str(error), fields)) from error
+
+
+def _under(key: str, message: str, fields: Iterable[str]) -> str:
+    """What a dataclass says of its own values, with the dotted key at which it stands."""
+    if not key or message.startswith(key) or f"{key}." in message:
+        return message
+    return f"{key}.{message}" if message.partition(" ")[0] in fields else f"{key}: {message}"
 
 
 def _convert(value: Any, kind: Any, key: str) -> Any:
@@ -108,12 +115,17 @@ def _read_bool(value: Any, kind: Any, key: str) -> bool:
 
 
 def _read_int(value: Any, kind: Any, key: str) -> int:
+    if isinstance(value, float) and value.is_integer():
+        _refuse(key, "a whole number", value, f"write {key}={value:.0f}")
     return value if isinstance(value, int) and not isinstance(value, bool) else _refuse(key, "a whole number", value)
 
 
 def _read_float(value: Any, kind: Any, key: str) -> float:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return float(value) if is_number else _refuse(key, "a number", value)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        _refuse(key, "a number", value)
+    if not abs(value) <= sys.float_info.max:
+        _refuse(key, "a finite number", value)
+    return float(value)
 
 
 def _read_str(value: Any, kind: Any, key: str) -> str:
@@ -146,9 +158,24 @@ def _dotted(key: str, name: Any) -> str:
     return f"{key}.{name}" if key else str(name)
 
 
-def _refuse(key: str, wanted: str, value: Any) -> NoReturn:
-    example = f"; change {key}" if key else ""
-    raise ValueError(f"{key or 'the config'} must be {wanted}, got {value!r}{example}")
+_REMEDIES = {
+    "a whole number": "write digits alone, such as 3",
+    "a number": "write a number such as 0.001 or 1e-3",
+    "a finite number": "write a number such as 0.001 or 1e-3",
+    "true or false": "write true or false",
+    "a list": "write {key}=[...]",
+    "text": "write {key}=NAME",
+    "a group of keys": "write its keys with their values below {key}",
+}
+"""What to do, by what is wanted."""
+_SHOWN = 60
+"""Characters of a value, which may be a number of a thousand digits."""
+
+
+def _refuse(key: str, wanted: str, value: Any, remedy: str = "") -> NoReturn:
+    shown = repr(value) if len(repr(value)) <= _SHOWN else f"{repr(value)[:_SHOWN]}..."
+    told = remedy or _REMEDIES.get(wanted, "change {key}").format(key=key)
+    raise ValueError(f"{key or 'the config'} must be {wanted}, got {shown}{f'; {told}' if key else ''}")
 
 
 def _refuse_missing(key: str) -> NoReturn:

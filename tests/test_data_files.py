@@ -328,7 +328,7 @@ def test_hidden_files_are_left_out(tmp_path: Path) -> None:
 def test_an_unreadable_file_is_named(content: bytes, tmp_path: Path) -> None:
     write_folders(tmp_path, ("train", "val"))
     (tmp_path / "train" / "dog" / "bad.png").write_bytes(content)
-    with pytest.raises(ValueError, match=r"dog/bad\.png cannot be read") as error:
+    with pytest.raises(ValueError, match=r"dog/bad\.png cannot be used") as error:
         imagefolder.make(request(tmp_path))
     assert "\n" not in str(error.value)
 
@@ -339,7 +339,7 @@ def test_a_truncated_image_is_named(tmp_path: Path) -> None:
     file = tmp_path / "val" / "dog" / "cut.png"
     Image.fromarray(pixels).save(file)
     file.write_bytes(file.read_bytes()[:1500])
-    with pytest.raises(ValueError, match=r"cut\.png cannot be read"):
+    with pytest.raises(ValueError, match=r"cut\.png cannot be used"):
         imagefolder.make(request(tmp_path))
 
 

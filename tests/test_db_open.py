@@ -19,7 +19,7 @@ from db_examples import epoch, latency, study, trial, with_study
 from omegaconf import OmegaConf
 from sqlalchemy import inspect, text
 
-from db import ArchitectureRecord, Store, TrialState
+from db import ArchitectureRecord, Store, TrialState, check_database, check_study
 from db.engine import open_engine, writing
 from db.migrate import is_ours, upgrade
 from db.schema import VERSION_TABLE, Base
@@ -170,9 +170,6 @@ def test_a_missing_database_is_not_made_where_results_are_wanted(tmp_path: Path)
     said = refusal(sqlite_url(tmp_path / "runs" / "x.db"), create=False)
     assert "run a sweep first, or name it with storage.url=" in said
     assert list(tmp_path.iterdir()) == []
-    (tmp_path / "empty.db").touch()
-    assert "run a sweep first" in refusal(sqlite_url(tmp_path / "empty.db"), create=False)
-    assert (tmp_path / "empty.db").stat().st_size == 0
 
 
 @pytest.mark.parametrize("create", [True, False])
@@ -230,13 +227,56 @@ def test_what_cannot_be_written_is_refused_untouched(
     assert [path.name for path in tmp_path.iterdir()] == (["x.db"] if locked == "file" else [])
 
 
+def test_a_new_database_is_there_whole_or_not_at_all(tmp_path: Path) -> None:
+    url = sqlite_url(tmp_path / "x.db")
+    code = (
+        "import os, sys, alembic.op; from db import Store\n"
+        "alembic.op.create_index = lambda *words, **more: os._exit(9)\n"
+        "Store.open(sys.argv[1])"
+    )
+    assert subprocess.run([sys.executable, "-c", code, url], check=False).returncode == 9
+    left = list(tmp_path.iterdir())
+    assert left, "it was killed while it made the file"
+    assert not (tmp_path / "x.db").exists()
+    Store.open(url).close()
+    assert set(left) < set(tmp_path.iterdir()), "another program may still be at it"
+    for path in left:
+        os.utime(path, (0, 0))
+    (tmp_path / "x.db").unlink()
+    Store.open(url).close()
+    assert list(tmp_path.iterdir()) == [tmp_path / "x.db"]
+
+
+def test_looking_ahead_refuses_what_opening_would_and_changes_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "runs" / "x.db"
+    check_database(sqlite_url(path))
+    assert list(tmp_path.iterdir()) == []
+    with Store.open(sqlite_url(path)) as store:
+        with_study(store)
+    content = path.read_bytes()
+    check_study(sqlite_url(path), study())
+    check_study(sqlite_url(path), study("another", recipe={}))
+    with pytest.raises(ValueError, match="a study keeps its settings"):
+        check_study(sqlite_url(path), study(recipe={}))
+    assert (path.read_bytes(), list(path.parent.iterdir())) == (content, [path])
+
+
+def test_looking_ahead_leaves_a_database_of_the_first_schema_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "x.db"
+    make_first_schema(sqlite_url(path))
+    content = path.read_bytes()
+    check_database(sqlite_url(path))
+    check_study(sqlite_url(path), study("old"))
+    assert path.read_bytes() == content
+
+
 def test_a_failed_migration_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     url = sqlite_url(tmp_path / "x.db")
     with monkeypatch.context() as broken:
         broken.setattr("alembic.op.create_index", lambda *_words: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             Store.open(url)
-    assert tables_of(tmp_path / "x.db") == set()
+    assert list(tmp_path.iterdir()) == []
     Store.open(url).close()
 
 

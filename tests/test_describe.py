@@ -210,34 +210,6 @@ def test_a_users_own_file_works_the_same_way(describe, tmp_path):
     assert (wrong.returncode, wrong.stderr) == (2, "error: unknown space 'main'; did you mean mine?\n")
 
 
-@pytest.mark.parametrize(
-    ("word", "told"),
-    [
-        ("space=idconv_grops", "unknown space 'idconv_grops'; did you mean idconv_groups?"),
-        ("budget.max_gmacs=0", "budget.max_gmacs must be above 0, got 0; leave it out for no limit"),
-        ("budget.max_flops=1", "unknown key 'budget.max_flops'; known are budget.max_gmacs, budget.max_params_m"),
-        ("out=/dev/null", "out must be a folder that can be written, got /dev/null (File exists); choose another"),
-        ("spase=idconv_groups", "unknown key 'spase'; did you mean space?"),
-        ("match=gmac", "unknown match 'gmac'; did you mean gmacs?"),
-        ("seed=-1", "seed must be 0 or above, got -1"),
-        (
-            "space.dimensions.idconv_groups.choices=[2,99999999999999999999]",
-            "idconv_groups: a value must be at most 1,024, got 99,999,999,999,999,999,999; write a smaller one",
-        ),
-        ("samples=0", "samples must be at least 1, got 0; write for example 100000"),
-        ("samples=many", "samples must be a whole number, got 'many'; change samples"),
-        ("space.base=transxnet_x", "unknown variant 'transxnet_x'; did you mean transxnet_t?"),
-        (
-            "space.dimensions.idconv_groups.choices=[2,2]",
-            "choices of idconv_groups must differ, got 2 twice; drop the double",
-        ),
-    ],
-)
-def test_a_wrong_word_is_one_line_and_exit_code_2(describe, word, told):
-    done = describe(word)
-    assert (done.returncode, done.stdout, done.stderr) == (2, "", f"error: {told}\n")
-
-
 def test_help_shows_every_option(describe):
     done = describe("--help")
     assert done.returncode == 0

@@ -58,8 +58,8 @@ def test_without_a_compiler_the_command_says_so(tmp_path: Path) -> None:
     done = run("-m", "transxnet.kernels.build", "--folder", str(tmp_path / "native"), CXX="no-such-compiler")
     assert done.returncode == 2
     assert done.stderr.splitlines() == [
-        "the native kernels need a C++20 compiler, got none as 'no-such-compiler'; install g++ or name another in CXX "
-        "(without them blocks are computed by PyTorch alone)"
+        "error: the native kernels need a C++20 compiler, got none as 'no-such-compiler'; install g++ or name another "
+        "in CXX (without them blocks are computed by PyTorch alone)"
     ]
     assert not (tmp_path / "native").exists()
 
@@ -67,7 +67,7 @@ def test_without_a_compiler_the_command_says_so(tmp_path: Path) -> None:
 def test_a_compiler_that_fails_leaves_no_library(tmp_path: Path) -> None:
     done = run("-m", "transxnet.kernels.build", "--folder", str(tmp_path), CXX="false")
     assert done.returncode == 2
-    assert done.stderr.startswith("the native kernels must compile, got from false:")
+    assert done.stderr.startswith("error: the native kernels must compile, got from false:")
     assert not list(tmp_path.iterdir())
 
 

@@ -19,10 +19,9 @@ from synthetic_study import STUDY, Results, realistic, results, trial
 from analysis.frame import variant_frame
 from analysis.page_html import report_html
 from analysis.picture import front_png
-from analysis.report import main, write_report
+from analysis.report import write_report
 from db.records import StudyRecord, TrialState
 from db.store import Store
-from space.cli import run_entry_point
 
 EVIL = "<script>alert(1)</script>"
 CASES = {
@@ -266,36 +265,3 @@ def test_the_command_writes_prints_and_leaves_nothing_else(store, tmp_path):
         assert (tmp_path / folder / name).stat().st_size > 0
     assert "Front of validation accuracy against multiply-adds" in done.stdout
     assert {path.name.partition("-")[0] for path in tmp_path.iterdir()} == {"runs.db", "runs"}
-
-
-def run_here(monkeypatch: pytest.MonkeyPatch, folder: Path, *words: str) -> int:
-    """The command's exit code, in this process, which saves its start."""
-    monkeypatch.chdir(folder)
-    monkeypatch.setattr(sys, "argv", ["analysis.report", *words])
-    try:
-        run_entry_point(main)
-    except SystemExit as done:
-        return int(done.code or 0)
-    return 0
-
-
-@pytest.mark.parametrize(
-    ("words", "told"),
-    [
-        (["study=idconv_group"], "did you mean idconv_groups"),
-        ([], "study"),
-        (["study=idconv_groups", "outt=x"], "outt"),
-        (["study=idconv_groups", "storage=sqlit"], "did you mean sqlite"),
-    ],
-)
-def test_mistakes_are_one_line_and_exit_code_2(store, tmp_path, monkeypatch, capsys, words, told):
-    assert run_here(monkeypatch, tmp_path, *words, "storage.url=sqlite:///runs.db") == 2
-    error = capsys.readouterr().err
-    assert len(error.strip().splitlines()) == 1
-    assert told in error
-    assert {path.name.partition("-")[0] for path in tmp_path.iterdir()} == {"runs.db"}
-
-
-def test_a_missing_database_is_refused_and_not_made(tmp_path, monkeypatch):
-    assert run_here(monkeypatch, tmp_path, "study=x", "storage.url=sqlite:///none.db") == 2
-    assert list(tmp_path.iterdir()) == []

@@ -75,7 +75,7 @@ def run(program, *words):
         ("max_gmacs=3", "error: unknown key 'max_gmacs'; did you mean budget.max_gmacs?\n"),
         ("space=tiny_dmo", "error: unknown space 'tiny_dmo'; did you mean tiny_demo?\n"),
         ("trials", "error: an override must be key=value, got 'trials'; "),
-        ("--config-dir=nowhere", "error: Additional config directory "),
+        ("--config-dir=nowhere", "error: --config-dir must name a folder, got 'nowhere'; "),
     ],
 )
 def test_a_users_mistake_is_one_line_and_exit_code_2(program, word, told):
@@ -210,7 +210,7 @@ def test_defaults_nulls_and_interpolations_are_kept():
         ({"size": [1]}, "size must be a list of 2"),
         ({"budget": 3}, "budget must be a group of keys, got 3"),
         ({"budget": {"max_gmacs": "x"}}, "budget.max_gmacs must be a number"),
-        ({"budget": {"max_gmacs": -1}}, "budget: max_gmacs must be above 0, got -1"),
+        ({"budget": {"max_gmacs": -1}}, "budget.max_gmacs must be above 0, got -1"),
         ({"name": "???"}, r"name must be given, got none; add name=\.\.\. to the command"),
     ],
 )

@@ -159,7 +159,7 @@ def test_a_grid_refuses_a_space_that_nobody_would_wait_for():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"name": "bayes"}, "search.name must be one of grid, random, tpe, nsga2, got 'bayes'"),
+        ({"name": "bayes"}, "unknown search.name 'bayes'; known are grid, random, tpe, nsga2"),
         ({"population_size": 1}, "search.population_size must be at least 2, got 1"),
         ({"startup_trials": 0}, "search.startup_trials must be at least 1, got 0"),
     ],

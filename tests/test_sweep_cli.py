@@ -120,40 +120,6 @@ def test_matched_variants_are_a_study_of_their_own(tmp_path, monkeypatch, shared
     assert "Variants are matched to the baseline" in report
 
 
-@pytest.mark.parametrize(
-    ("words", "said"),
-    [
-        (["space=idconv_grops"], "did you mean idconv_groups"),
-        (["trails=3"], "did you mean trials"),
-        (["match=gmac"], "unknown match 'gmac'; did you mean gmacs?"),
-        (["match=gmacs", "space=transxnet"], "must not vary it, got match=gmacs and a dimension of width"),
-        (["proxy.epochs=0"], "proxy.epochs must be at least 1, got 0"),
-        (["proxy.epochs=many"], "proxy.epochs"),
-        (["search=grid", "space=transxnet"], "search=tpe"),
-        (["budget.max_gmacs=-1"], "budget.max_gmacs must be above 0"),
-        (["data=npz"], "data.path="),
-        (["storage.url=foo"], "storage.url=sqlite"),
-        (["study=../x"], "study"),
-        (["objectives=[accuracy,speed]"], "'speed'"),
-        (["objectives=[accuracy,latency]", "latency.device=cuda:99"], "latency.device must be there, got cuda:99"),
-        (["latency.dtype=int8"], "latency.dtype must be one of"),
-        (["seeds=0"], "seeds must be between 1"),
-        (["trials=1000000000000"], "trials must be between 1"),
-        (["recipe.batch_size=100000"], "batch_size"),
-        (["resources.cpus=1000"], "resources.cpus=1000"),
-        (["space.dimensions.idconv_groups.choices=[3,4]"], "base"),
-    ],
-)
-def test_a_mistake_ends_with_one_line_and_writes_nothing(words, said, tmp_path, monkeypatch, capsys, shared_ray):
-    monkeypatch.chdir(tmp_path)
-    assert exit_code_of(monkeypatch, f"data.cache={tmp_path.parent / 'cache'}", *words) == 2
-    error = capsys.readouterr().err
-    assert error.startswith("error: ")
-    assert error.count("\n") == 1, error
-    assert said in error
-    assert not list(tmp_path.iterdir())
-
-
 def test_help_names_every_group_and_key(monkeypatch, capsys):
     assert exit_code_of(monkeypatch, "--help") == 0
     said = capsys.readouterr().out

@@ -361,7 +361,7 @@ def test_a_recipe_from_before_there_were_more_augmentations_can_be_read():
     ("change", "message"),
     [
         ({"learning_rate": 0}, "recipe.learning_rate must be above 0, got 0"),
-        ({"batch_size": -1}, "recipe.batch_size must be above 0, got -1"),
+        ({"batch_size": -1}, "recipe.batch_size must be at least 2, as batch normalisation needs, got -1"),
         ({"weight_decay": -0.1}, "recipe.weight_decay must be 0 or above, got -0.1"),
         ({"warmup_share": 1}, "recipe.warmup_share must be at least 0 and below 1, got 1"),
         ({"drop_path": float("nan")}, "recipe.drop_path must be at least 0 and below 1, got nan"),

@@ -31,16 +31,15 @@ class Augmentation:
         for name in ("crop_padding", "rand_augment_operations"):
             value = getattr(self, name)
             whole = isinstance(value, int) and not isinstance(value, bool)
-            require(whole and value >= 0, name, "a whole number of at least 0", value)
+            self._require(whole and value >= 0, name, "a whole number of at least 0")
         for name in ("mixup", "cutmix"):
-            require(getattr(self, name) >= 0, name, "0 or above", getattr(self, name))
+            self._require(getattr(self, name) >= 0, name, "0 or above")
         for name in ("erasing", "mix_probability"):
-            require(0 <= getattr(self, name) <= 1, name, "between 0 and 1", getattr(self, name))
-        magnitude = self.rand_augment_magnitude
-        require(0 <= magnitude <= 10, "rand_augment_magnitude", "between 0 and 10", magnitude)
+            self._require(0 <= getattr(self, name) <= 1, name, "between 0 and 1")
+        self._require(0 <= self.rand_augment_magnitude <= 10, "rand_augment_magnitude", "between 0 and 10")
 
-
-def require(holds: bool, name: str, rule: str, value: object) -> None:
-    """Raises ValueError with the rule unless it holds for a recipe's value."""
-    if not holds:
-        raise ValueError(f"recipe.{name} must be {rule}, got {value!r}")
+    def _require(self, holds: bool, name: str, rule: str) -> None:
+        """Raises ValueError with the rule unless it holds for a value; its default is the example."""
+        if not holds:
+            value, example = getattr(self, name), getattr(type(self), name)
+            raise ValueError(f"recipe.{name} must be {rule}, got {value!r}; write for example recipe.{name}={example}")

@@ -7,7 +7,8 @@ import os
 import shutil
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -36,15 +37,29 @@ def open_or_make(folder: Path, make: Callable[[Allocate], Parts]) -> Kept:
 
     `make` may put the images of a split where the given function makes room: in the folder that is being made.
     Several processes may do this at once, and any may be killed: a folder appears by renaming, complete.
-    Raises OSError if the disk refuses.
+    Raises OSError if the disk refuses. What `make` raises leaves nothing behind.
     """
-    folder.parent.mkdir(parents=True, exist_ok=True)
     _sweep_forgotten(folder)
     for _ in range(3):  # another process may exchange a damaged folder while this one opens it
         if (kept := _open(folder)) is not None:
             return kept
-        _place(folder, make)
+        with _made(folder.parent):
+            _place(folder, make)
     raise OSError(f"the cache {folder} does not stay as it is written; name another folder in data.cache")
+
+
+@contextmanager
+def _made(folder: Path) -> Iterator[None]:
+    """With a folder, which is taken back, if it was made here and is empty, where what follows fails."""
+    missing = [path for path in (folder, *folder.parents) if not path.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        yield
+    except BaseException:
+        with suppress(OSError):  # no longer empty
+            for path in missing:
+                path.rmdir()
+        raise
 
 
 def _open(folder: Path) -> Kept | None:
@@ -53,7 +68,8 @@ def _open(folder: Path) -> Kept | None:
         meta = json.loads((folder / _META).read_text())
         if any((folder / name).stat().st_size != size for name, size in meta["bytes"].items()):
             return None
-        parts = Parts(tuple(meta["class_names"]), *(_open_split(folder, name) for name in SPLITS))
+        splits = (_open_split(folder, name) for name in SPLITS)
+        parts = Parts(tuple(meta["class_names"]), *splits, skipped=tuple(meta.get("skipped", ())))
         return Kept(parts, meta["fingerprint"])
     except (OSError, ValueError, KeyError, TypeError, EOFError):
         return None
@@ -99,6 +115,7 @@ def _write(folder: Path, parts: Parts) -> None:
         "class_names": parts.class_names,
         "fingerprint": fingerprint(parts),
         "bytes": sizes,
+        "skipped": parts.skipped,
     }
     (folder / _META).write_text(json.dumps(meta))
 

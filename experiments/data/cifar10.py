@@ -85,14 +85,16 @@ def _read_files(path: Path) -> Iterator[tuple[str, bytes]]:
                     assert content is not None, "a regular file has content"
                     yield name, content.read()
     except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
-        raise ValueError(f"{path} must be the archive of the CIFAR-10 python batches; {error}") from error
+        raise ValueError(
+            f"{path} must be the archive of the CIFAR-10 python batches ({error}); get cifar-10-python.tar.gz again"
+        ) from error
 
 
 def _unpickle(name: str, content: bytes) -> dict[bytes, Any]:
     try:
         batch = load_arrays(content)
     except ValueError as error:
-        raise ValueError(f"{name}: {error}") from error
+        raise ValueError(f"{name}: {error}; get the data again") from error
     if not isinstance(batch, dict):
         raise ValueError(f"{name} must be a dictionary, got {type(batch).__name__}; get the data again")
     return batch

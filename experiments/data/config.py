@@ -24,6 +24,8 @@ class DataConfig:
     """Share of the training images that steers the search instead."""
     split_seed: int = 0
     """Decides which training images those are. The test split never depends on it."""
+    skip_bad_images: bool = False
+    """Whether image files that cannot be used are left out and counted, for data sets that read single files."""
 
     def __post_init__(self) -> None:
         if self.name not in DATASETS:
@@ -36,7 +38,9 @@ class DataConfig:
                 f"validation_share must be above 0 and below 1, got {self.validation_share!r}; write for example 0.1"
             )
         if isinstance(self.split_seed, bool) or not isinstance(self.split_seed, int) or self.split_seed < 0:
-            raise ValueError(f"split_seed must be a whole number of at least 0, got {self.split_seed!r}")
+            raise ValueError(
+                f"split_seed must be a whole number of at least 0, got {self.split_seed!r}; write for example 0"
+            )
         if not self.cache:
             raise ValueError("cache must name a folder, got an empty text; write for example runs/cache")
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import warnings
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +19,9 @@ from experiments.data.stratify import split_off
 
 _CHUNK = 256
 """Files given to the threads at once."""
+_LEAST_SIDE = 2
+_MOST_PIXELS = 2**27
+"""Of an image file: more than that is a bomb, which a small file can be, or nothing for a network anyway."""
 
 
 @dataclass(frozen=True)
@@ -34,10 +40,22 @@ class _Folder:
         def decode(place: int) -> None:
             images[place] = _decode(self.files[indices[place]], request.image_size)
 
-        with ThreadPoolExecutor() as pool:  # PIL decodes without holding the interpreter
+        with _decoders() as pool:
             for start in _shown(range(0, len(indices), _CHUNK), split):
                 list(pool.map(decode, range(start, min(start + _CHUNK, len(indices)))))
         return Split(images, self.labels[indices])
+
+    def without_bad(self, size: int) -> tuple[_Folder, tuple[str, ...]]:
+        """The files that can be used, and the names of the others; raises ValueError if they are all of a class."""
+        with _decoders() as pool:
+            bad = np.array(list(pool.map(partial(_is_bad, size=size), self.files)), bool)
+        kept = np.flatnonzero(~bad)
+        for label in np.setdiff1d(self.labels, self.labels[kept]):
+            folder = self.files[int(np.argmax(self.labels == label))].parent
+            raise ValueError(f"each class must have images that can be used, {folder} has none; add some")
+        files = tuple(self.files[index] for index in kept)
+        skipped = tuple(str(self.files[index]) for index in np.flatnonzero(bad))
+        return _Folder(self.class_names, files, self.labels[kept]), skipped
 
 
 def sources(path: Path | None) -> list[Path]:
@@ -51,7 +69,11 @@ def make(request: Request) -> Parts:
     With test/ there, val/ validates and test/ tests. Without it val/ is the test split, and a share of each
     class of train/ validates: what steers a search must not judge its winner.
     """
-    folders = _folders(request.path)
+    folders, skipped = _folders(request.path), tuple[str, ...]()
+    if request.skip_bad_images:
+        found = {name: folder.without_bad(request.image_size) for name, folder in folders.items()}
+        folders = {name: folder for name, (folder, _) in found.items()}
+        skipped = tuple(file for _, bad in found.values() for file in bad)
     train, val = folders["train"], folders["val"]
     if "test" in folders:
         splits = (
@@ -66,7 +88,15 @@ def make(request: Request) -> Parts:
             train.decode("validation", request, leaves),
             val.decode("test", request),
         )
-    return Parts(train.class_names, *splits)
+    return Parts(train.class_names, *splits, skipped=skipped)
+
+
+@contextmanager
+def _decoders() -> Iterator[ThreadPoolExecutor]:
+    """Threads, as PIL decodes without holding the interpreter; its warning of large images is an error of ours."""
+    with warnings.catch_warnings(), ThreadPoolExecutor() as pool:
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        yield pool
 
 
 def _shown(chunks: range, split: str) -> Iterable[int]:
@@ -83,6 +113,9 @@ def _folders(path: Path | None) -> dict[str, _Folder]:
         raise ValueError(f"data set imagefolder needs an existing folder, got {path}; write data.path=FOLDER")
     names = ["train", "val", *(["test"] if (path / "test").is_dir() else [])]
     folders = {name: _list_folder(path / name) for name in names}
+    if len(folders["train"].class_names) == 1:
+        only = path / "train" / folders["train"].class_names[0]
+        raise ValueError(f"a data set must have at least two classes, got {only} alone; add a folder of another class")
     for name, folder in folders.items():
         odd = set(folder.class_names) ^ set(folders["train"].class_names)
         if odd:
@@ -95,7 +128,9 @@ def _folders(path: Path | None) -> dict[str, _Folder]:
 
 def _list_folder(folder: Path) -> _Folder:
     if not folder.is_dir():
-        raise ValueError(f"an imagefolder must have train/CLASS/ and val/CLASS/ with images, {folder} is missing")
+        raise ValueError(
+            f"an imagefolder must have train/CLASS/ and val/CLASS/ with images, {folder} is missing; make it"
+        )
     names = sorted(child.name for child in folder.iterdir() if child.is_dir() and not child.name.startswith("."))
     if not names:
         raise ValueError(f"{folder} must have a folder for each class, it has none; sort the images into folders")
@@ -111,12 +146,31 @@ def _list_folder(folder: Path) -> _Folder:
 
 
 def _decode(file: Path, size: int) -> Images:
-    """The image as uint8 [3, size, size]."""
+    """The image as uint8 [3, size, size]; raises ValueError for a file that cannot be used."""
     try:
+        if not file.is_file():
+            raise ValueError("it is no plain file")
         with Image.open(file) as image:
+            _check_sides(*image.size)
             pixels = np.asarray(resize_square(image.convert("RGB"), size))
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except Exception as error:  # a damaged image raises nearly anything
         raise ValueError(
-            f"each file of a class must be an image, {file} cannot be read ({error}); remove it"
+            f"each file of a class must be an image, {file} cannot be used ({error}); remove it, or leave such files "
+            f"out with data.skip_bad_images=true"
         ) from error
     return pixels.transpose(2, 0, 1)
+
+
+def _check_sides(width: int, height: int) -> None:
+    if min(width, height) < _LEAST_SIDE:
+        raise ValueError(f"{width} x {height} px show nothing, {_LEAST_SIDE} a side are the least")
+    if width * height > _MOST_PIXELS:
+        raise ValueError(f"{width} x {height} px are more than {_MOST_PIXELS:,}")
+
+
+def _is_bad(file: Path, size: int) -> bool:
+    try:
+        _decode(file, size)
+    except ValueError:
+        return True
+    return False

@@ -36,6 +36,8 @@ class Dataset:
     """Steers the search."""
     test: Split
     """For exports and final reports only."""
+    skipped: tuple[str, ...] = ()
+    """Image files that were left out because they cannot be used."""
 
     @property
     def name(self) -> str:
@@ -79,6 +81,8 @@ class Dataset:
             "flip_safe": self.flip_safe,
             "sizes": {"train": len(self.train), "validation": len(self.validation), "test": len(self.test)},
             "config": dataclasses.asdict(self.config),
+            # Told only where it was asked for, so that studies stored before it was thought of are still the same.
+            **({"skipped_images": len(self.skipped)} if self.config.skip_bad_images else {}),
         }
 
 
@@ -90,11 +94,18 @@ def load_dataset(config: DataConfig, image_size: int) -> Dataset:
     if isinstance(image_size, bool) or not isinstance(image_size, int) or image_size < 1:
         raise ValueError(f"image_size must be a whole number of pixels of at least 1, got {image_size!r}")
     path = None if config.path is None else Path(config.path).expanduser()
-    request = Request(path, image_size, config.validation_share, config.split_seed)
+    request = Request(path, image_size, config.validation_share, config.split_seed, config.skip_bad_images)
     folder = Path(config.cache).expanduser() / f"{config.name}-{_key(config.name, request)}"
     make = DATASETS[config.name].make
-    kept = open_or_make(folder, lambda allocate: make(dataclasses.replace(request, allocate=allocate)))
-    return Dataset(config, image_size, kept.parts.class_names, kept.fingerprint, *kept.parts.splits)
+    try:
+        kept = open_or_make(folder, lambda allocate: make(dataclasses.replace(request, allocate=allocate)))
+    except MemoryError as error:
+        raise ValueError(
+            f"the images of a data set must fit in memory while they are made, got {config.name} at {image_size} px "
+            f"({error}); choose a smaller proxy.image_size"
+        ) from error
+    parts = kept.parts
+    return Dataset(config, image_size, parts.class_names, kept.fingerprint, *parts.splits, skipped=parts.skipped)
 
 
 def _key(name: str, request: Request) -> str:
@@ -109,5 +120,6 @@ def _key(name: str, request: Request) -> str:
         "validation_share": request.validation_share,
         "split_seed": request.split_seed,
         "files": [(file, stat.st_size, stat.st_mtime_ns) for file, stat in files],
+        **({"skip_bad_images": True} if request.skip_bad_images else {}),
     }
     return hashlib.sha256(json.dumps(decides).encode()).hexdigest()[:16]

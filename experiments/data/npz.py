@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from pathlib import Path
 from zipfile import BadZipFile
 
@@ -26,6 +27,13 @@ def sources(path: Path | None) -> list[Path]:
 def make(request: Request) -> Parts:
     """The images, resized; a share of each class of x_train validates. Raises ValueError for wrong arrays."""
     arrays = _read(request.files())
+    try:
+        return _parts(request, arrays)
+    except ValueError as error:
+        raise ValueError(f"{request.files()}: {error}") from error
+
+
+def _parts(request: Request, arrays: dict[str, NDArray[np.generic]]) -> Parts:
     images = {name: _images(name, arrays[name]) for name in ("x_train", "x_test")}
     labels = {name: _labels(name, arrays[name], len(arrays[f"x{name[1:]}"])) for name in ("y_train", "y_test")}
     if images["x_train"].shape[1:] != images["x_test"].shape[1:]:
@@ -48,8 +56,10 @@ def _read(file: Path) -> dict[str, NDArray[np.generic]]:
             missing = [name for name in ARRAYS if name not in archive]
             if not missing:
                 return {name: archive[name] for name in ARRAYS}
-    except (ValueError, OSError, EOFError, BadZipFile, AttributeError, TypeError) as error:
-        raise ValueError(f"{file} must be an .npz file with plain arrays {', '.join(ARRAYS)}; {error}") from error
+    except (ValueError, OSError, EOFError, BadZipFile, AttributeError, TypeError, MemoryError, zlib.error) as error:
+        raise ValueError(
+            f"{file} must be an .npz file with plain arrays {', '.join(ARRAYS)} ({error}); save it with numpy.savez"
+        ) from error
     raise ValueError(f"{file} must have the arrays {', '.join(ARRAYS)}, it lacks {', '.join(missing)}; save all four")
 
 
@@ -84,6 +94,8 @@ def _count_classes(train: Labels, test: Labels) -> int:
             f"y_train must have every class from 0 to the last, got {len(found)} classes from {found[0]} to "
             f"{found[-1]}; number the classes 0 to {len(found) - 1}"
         )
+    if len(found) == 1:
+        raise ValueError("y_train must have at least two classes, got 0 alone; add images of another class")
     strange = np.setdiff1d(test, found)
     if len(strange):
         raise ValueError(f"each class of y_test must be in y_train, got {strange[0]}; drop these images or train on it")

@@ -6,7 +6,7 @@ Letters of shapes: N images, C channels, H = W = image_size pixels.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -40,6 +40,8 @@ class Request:
     """Share of the training images that become the validation split, between 0 and 1."""
     split_seed: int
     """Decides which training images become the validation split. The test split never depends on it."""
+    skip_bad_images: bool = False
+    """Whether image files that cannot be used are left out, and told in `Parts.skipped`; otherwise they are errors."""
     allocate: Allocate = in_memory
     """Where a maker may put images that would not fit in memory: the cache keeps such room as it is."""
 
@@ -78,6 +80,8 @@ class Parts:
     train: Split
     validation: Split
     test: Split
+    skipped: tuple[str, ...] = field(default=(), kw_only=True)
+    """Image files that were left out because they cannot be used."""
 
     def __post_init__(self) -> None:
         shapes = {split.images.shape[1:] for split in self.splits}

@@ -57,7 +57,7 @@ IMPLEMENTATIONS: dict[str, BlockFunction] = {
 def check_name(name: str) -> str:
     """`name`, if it is known; warns where pytorch will stand in for it, raises ValueError for an unknown one."""
     if name not in (AUTO, *IMPLEMENTATIONS):
-        raise ValueError(f"kernels must be one of {', '.join((AUTO, *IMPLEMENTATIONS))}, got {name!r}")
+        raise ValueError(f"kernels must be one of {', '.join((AUTO, *IMPLEMENTATIONS))}, got {name!r}; write {AUTO}")
     if name == "native" and not native.is_built():
         warnings.warn(
             "native kernels are not built for this torch and machine, PyTorch computes the blocks; "
