@@ -17,6 +17,8 @@ from benchmarks.trials import SLOT, Measured
 
 ROOT = Path(__file__).parent.parent
 
+pytestmark = pytest.mark.ray
+
 
 @pytest.fixture(scope="module")
 def told(tmp_path_factory):
