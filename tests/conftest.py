@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import logging
 import os
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -22,7 +23,24 @@ os.environ |= {
     "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
 }
 
+import workers
+
 from transxnet.arch import ArchConfig, StageConfig
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    return workers.workers_for(config)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    return workers.scheduler(config, log) if config.getvalue("dist") == "loadfile" else None
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if workers.is_one_of_several(config):
+        workers.longest_first(items)
 
 
 @pytest.fixture(scope="session")
@@ -60,16 +78,23 @@ def postgres(postgres_server: PostgresServer) -> PostgresServer:
 
 
 @pytest.fixture(scope="session")
-def native_kernels(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """The native kernels, built for this session unless they are there; from then on `auto` uses them."""
+def native_kernels(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """The native kernels, built once for all processes unless they are there; from then on `auto` uses them."""
     import shutil
 
     from transxnet.kernels.native import library
 
-    if not library.load():
-        if shutil.which(os.environ.get("CXX", "g++")) is None:
-            pytest.skip("no C++ compiler for the native kernels")
-        folder = tmp_path_factory.mktemp("native")
-        os.environ[library.FOLDER_VARIABLE] = str(folder)  # workers of sweeps find them there too
-        library.build(folder)
-        assert library.load()
+    if library.load():
+        return
+    if shutil.which(os.environ.get("CXX", "g++")) is None:
+        pytest.skip("no C++ compiler for the native kernels")
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if workers.is_one_of_several(pytestconfig) else base) / "native"
+    folder.mkdir(exist_ok=True)
+    os.environ[library.FOLDER_VARIABLE] = str(folder)  # workers of sweeps find them there too
+    library.load.cache_clear()
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not library.library_file().is_file():
+            library.build(folder)
+    assert library.load()

@@ -63,7 +63,7 @@ class PostgresServer:
         self._wait_until_open()
 
     def stop(self, mode: str = "fast") -> None:
-        """End it: `smart` waits for clients, `fast` throws them out, `immediate` is a crash. Returns when it is gone."""
+        """End it, and wait until it is gone: `smart` waits for clients, `fast` ends them, `immediate` is a crash."""
         if self._process is not None:
             self._process.send_signal(STOPS[mode])
             self._process.wait(timeout=PATIENCE_S)

@@ -60,4 +60,8 @@ def sizes(few: bool = False) -> st.SearchStrategy[int]:
     return st.sampled_from([32, 31]) if few else st.integers(9, 36)
 
 
-FIXED = StageConfig(depth=1, width=8, heads=1, osr_stride=1)
+FIXED = StageConfig(
+    depth=1, width=8, heads=1, osr_stride=1, local_mixer="dwconv", global_mixer="none", token_enhancer="none",
+    ffn="plain", dpe=False, position_table=False, layer_scale=False,
+)  # fmt: skip
+"""A stage of few operations."""

@@ -46,10 +46,12 @@ class Wiring(TorchDispatchMode):
 
 
 def wiring(arch: ArchConfig) -> tuple[Step, ...]:
-    """What the plain graph of `arch` runs for two images of its own size, and the shapes of all it learns."""
-    with torch.device("meta"):
-        network = TransXNet(arch, kernels="reference").eval()
-        images = torch.empty(2, arch.in_channels, *arch.image_size)
+    """What the plain graph of `arch` runs for two images of its own size, and the shapes of all it learns.
+
+    It is really run: the meta device computes shapes in Python, which takes longer for images so small.
+    """
+    network = TransXNet(arch, kernels="reference").eval()
+    images = torch.zeros(2, arch.in_channels, *arch.image_size)
     learned = tuple(sorted(tuple(parameter.shape) for parameter in network.parameters()))
     with torch.no_grad(), Wiring(network) as seen:
         network(images)

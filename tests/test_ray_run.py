@@ -206,7 +206,8 @@ def test_a_search_trains_nothing_beyond_the_budget(halved):
 
 
 def test_trials_that_fail_are_kept_with_their_reason(tmp_path):
-    code, _ = run(tmp_path, "recipe.learning_rate=1e30", "recipe.clip_grad_norm=0", "trials=2", "proxy.epochs=2")
+    diverging = ["recipe.learning_rate=1e30", "recipe.clip_grad_norm=0", "trials=2", "proxy.epochs=2"]
+    code, _ = run(tmp_path, *diverging, "resources.max_concurrent=1")
     trials = trials_in(tmp_path)
     assert code == 1
     assert [trial.state for trial in trials] == [TrialState.FAILED] * 2
