@@ -62,9 +62,8 @@ def connected(config: RayConfig) -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
-    no_mark: dict[str, str] = {}
-    started_here = contextlib.nullcontext(no_mark) if config.address else reaped()
-    with started_here as mark, environment({**config.authentication, **mark}):
+    started_here = contextlib.nullcontext() if config.address else reaped()
+    with started_here, environment(config.authentication):
         _init(config)
         try:
             _require_shared_folder(config)

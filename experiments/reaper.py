@@ -3,55 +3,54 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import select
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from uuid import uuid4
 
 import psutil
 
-VARIABLE = "TRANSXNET_SWEEP"
-"""In the environment of every process that a sweep's own Ray starts, and that those start."""
+LOOK_S = 2.0
+"""Between two looks at what the sweep has started."""
 PATIENCE_S = 10.0
 """Ray ends most of its processes by itself; its agents alone take a minute."""
 
 
 @contextlib.contextmanager
-def reaped() -> Iterator[dict[str, str]]:
-    """Give the environment in which Ray is to be started; what has it ends with this process, however that ends."""
-    mark = uuid4().hex
+def reaped() -> Iterator[None]:
+    """See to it that all processes which this one starts end soon after it, even if it is killed."""
     reaper = subprocess.Popen(
-        [sys.executable, "-m", "experiments.reaper", mark],
+        [sys.executable, "-m", "experiments.reaper", str(os.getpid())],
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,  # a Ctrl-C is not for it
     )
     try:
-        yield {VARIABLE: mark}
+        yield
     finally:
         with contextlib.suppress(OSError):
             reaper.communicate(b"ended by itself", timeout=PATIENCE_S)
 
 
-def marked(mark: str) -> Iterator[psutil.Process]:
-    """The processes with this mark."""
-    for process in psutil.process_iter():
-        with contextlib.suppress(psutil.Error):  # it is gone, or another user's
-            if process.environ().get(VARIABLE) == mark:
-                yield process
+def main(sweep: psutil.Process) -> None:
+    """Remember what the sweep starts until its end, which closes the pipe; then end it, unless the sweep said goodbye.
 
-
-def main(mark: str) -> None:
-    """Wait for the sweep's end, which closes the pipe; if it did not say goodbye, end what is left."""
+    A process is known by its number and when it began: another one that gets the number is left alone.
+    """
+    started: set[psutil.Process] = set()
+    while not select.select([sys.stdin], [], [], LOOK_S)[0]:
+        with contextlib.suppress(psutil.Error):  # it has just died
+            started = {process for process in started if process.is_running()} | set(sweep.children(recursive=True))
     if sys.stdin.buffer.read():
         return
     time.sleep(PATIENCE_S)
-    for process in marked(mark):
+    for process in started - {psutil.Process()}:
         with contextlib.suppress(psutil.Error):
             process.kill()
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(psutil.Process(int(sys.argv[1])))

@@ -15,6 +15,7 @@ from zygote import Zygote, family, running_zygote
 
 from db import TrialState
 
+pytestmark = pytest.mark.ray
 STUDY = "idconv_groups-digits"
 VARIANTS = 8
 WORDS = ("space=idconv_groups", "data=digits", "proxy.image_size=16", "checkpoint_s=0", "resources.cpus=1")
