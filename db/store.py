@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, TypeVar
 
-from sqlalchemy import Engine, Select, select
+from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session, sessionmaker
 
 from db import queries
@@ -18,6 +18,7 @@ from db.checks import check_epoch, check_reuse, check_same_result, check_same_se
 from db.engine import open_engine, refusals, writing
 from db.migrate import migrate
 from db.names import check_name
+from db.reading import read_architectures, read_epochs, read_trials
 from db.records import (
     ArchitectureRecord,
     ArtifactRecord,
@@ -28,10 +29,8 @@ from db.records import (
     TrialState,
 )
 from db.rows import (
-    architecture_record,
     artifact_record,
     columns_of,
-    epoch_record,
     latency_record,
     study_record,
     trial_record,
@@ -117,10 +116,7 @@ class Store:
         With their latency by the study's settings, as far as it was measured.
         """
         with self._reading.begin() as session:
-            row = self._study_row(session, study)
-            asked = queries.architectures_of(row)
-            measured = _latencies(session, queries.latencies_of(asked), row.latency) if row.latency else {}
-            return {row.arch_id: architecture_record(row, measured.get(row.arch_id)) for row in session.scalars(asked)}
+            return read_architectures(session, self._study_row(session, study))
 
     def add_latency(self, latency: LatencyRecord) -> LatencyRecord:
         """The latency as stored, now or before: an architecture is measured once by the same settings."""
@@ -203,7 +199,7 @@ class Store:
         """The study's trials by id."""
         with self._reading.begin() as session:
             self._study_row(session, study)
-            return [trial_record(row) for row in session.scalars(queries.trials_of(study))]
+            return read_trials(session, study)
 
     def trial(self, trial_id: int) -> TrialRecord:
         """The trial of that id, of any study; raises ValueError if there is none."""
@@ -219,11 +215,11 @@ class Store:
             row = session.scalar(queries.complete_trials(spec_key, code_version).limit(1))
             return trial_record(row) if row else None
 
-    def epochs(self, study: str) -> list[EpochRecord]:
-        """The epochs of the study's trials, by trial and epoch."""
+    def epochs(self, study: str, trials: Collection[int] | None = None) -> list[EpochRecord]:
+        """The epochs of the study's trials, or of those with these ids, by trial and epoch."""
         with self._reading.begin() as session:
             self._study_row(session, study)
-            return [epoch_record(row) for row in session.scalars(queries.epochs_of(study))]
+            return read_epochs(session, study, trials)
 
     def add_artifact(self, artifact: ArtifactRecord) -> None:
         """Store what is known of a file that a trial left, in place of an earlier one of the same kind."""
@@ -256,11 +252,6 @@ def _require(session: Session, table: type[Row], what: str, key: Any, *, lock: b
         kind = table.__name__.removesuffix("Row").lower()
         raise ValueError(f"{what} must name a stored {kind}, got {key!r}; store the {kind} first")
     return row
-
-
-def _latencies(session: Session, asked: Select[LatencyRow], settings: dict[str, Any]) -> dict[str, LatencyRow]:
-    """By arch_id, those measured by these settings."""
-    return {row.arch_id: row for row in session.scalars(asked) if row.settings == settings}
 
 
 def _require_named(session: Session, trial: TrialRecord) -> None:
