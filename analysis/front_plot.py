@@ -11,6 +11,7 @@ from analysis.frame import HALF_WIDTH
 from analysis.metrics import ACCURACY, COLUMNS
 from analysis.panel import FRONT_COLOUR, Group, Panel
 from analysis.plotly_layout import Figure, layout
+from analysis.shading import shading_trace
 from analysis.words import Row, accuracy_text, difference_text, number_text, verdict_text
 
 _SYMBOLS = {"baseline": "diamond"}
@@ -31,7 +32,8 @@ def front_figure(panel: Panel) -> Figure:
         "line": {"shape": "hv", "color": FRONT_COLOUR, "width": 1.5},
         "hoverinfo": "skip",
     }
-    traces = [staircase, *(_points(panel, group) for group in panel.groups)]
+    shading = [] if panel.shaded is None else [shading_trace(panel, panel.shaded.rows)]
+    traces = [*shading, staircase, *(_points(panel, group) for group in panel.groups)]
     shape = layout(panel.cost.title, ACCURACY.title, log_x=panel.is_log)
     return {"data": traces, "layout": {**shape, "annotations": _baseline_names(panel)}}
 

@@ -11,6 +11,8 @@ from db.records import StudyRecord, TrialRecord
 
 def choice_text(value: Any) -> str:
     """A dimension's choice as people say it: 4, 2-2-3-4 for a value a stage, 1-3|1-5 for sets within."""
+    if isinstance(value, str):
+        return value
     if isinstance(value, float):
         return f"{value:g}"
     if isinstance(value, Mapping):
@@ -26,15 +28,18 @@ def variant_labels(study: StudyRecord, trials: Sequence[TrialRecord]) -> dict[st
 
     Dimensions that are the same in all variants are left out; the baseline's name says that it is it.
     """
+    variants = {trial.arch_id: trial.variant for trial in reversed(trials)}
     choices = {
-        trial.arch_id: {name: choice_text(value) for name, value in trial.variant.items()} for trial in reversed(trials)
+        arch_id: {name: choice_text(value) for name, value in variant.items()} for arch_id, variant in variants.items()
     }
     varying = _varying(list(choices.values()))
     labels: dict[str, str] = {}
+    taken: set[str] = set()
     for arch_id, own in choices.items():
         label = ", ".join(f"{name}={own[name]}" for name in varying if name in own) or arch_id
-        if label in labels.values():
+        if label in taken:
             label += f" [{arch_id[:6]}]"
+        taken.add(label)
         labels[arch_id] = label
     if study.baseline_arch_id in labels:
         labels[study.baseline_arch_id] += " (baseline)"

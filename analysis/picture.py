@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from analysis.frame import HALF_WIDTH
 from analysis.metrics import ACCURACY
-from analysis.panel import FRONT_COLOUR, Group, Panel, make_panel, shown_costs
+from analysis.panel import FRONT_COLOUR, OTHER_COLOUR, Group, Panel, make_panel, shown_costs
 
 _DPI = 120
 _PANEL_WIDTH = 13 / 3
@@ -22,6 +22,8 @@ _LETTERS = {4: 38, 3: 54, 2: 84}
 """Longest name that has room, by the number of names in a line."""
 _OTHERS = "other variants"
 _MARKERS = {"baseline": "D"}
+_DUST: dict[str, Any] = {"markersize": 2.2, "alpha": 0.2, "markeredgewidth": 0}
+"""How each of very many points is drawn: where there are more, it is darker."""
 _BASELINE_INK = "#9a5300"
 
 
@@ -57,6 +59,9 @@ def _draw(axis: Axes, panel: Panel) -> None:
     if panel.shown.empty:
         axis.text(0.5, 0.5, "no complete trial", ha="center", va="center", transform=axis.transAxes)
         return
+    if panel.shaded is not None:
+        rows = panel.shaded.rows
+        axis.plot(rows[column], rows[ACCURACY.column], "o", color=OTHER_COLOUR, **_DUST)
     axis.step(panel.front[column], panel.front[ACCURACY.column], where="post", color=FRONT_COLOUR)
     for group in panel.groups:
         _draw_group(axis, group, column)

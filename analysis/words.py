@@ -97,8 +97,8 @@ def _what_ran(study: StudyRecord, frame: pd.DataFrame) -> str:
 
 
 def _what_leads(frame: pd.DataFrame) -> str:
-    top: Row = frame.to_dict("records")[best(frame)]
-    base = [row for row in frame.to_dict("records") if row["is_baseline"] and row["seeds"]]
+    top: Row = frame.loc[[best(frame)]].to_dict("records")[0]
+    base = frame[frame["is_baseline"] & (frame["seeds"] > 0)].to_dict("records")
     lead = f"Highest mean accuracy: {top['label']} with {accuracy_text(top)} %"
     if not base:
         return f"{lead}. The baseline has no complete trial, so nothing is compared with it."
@@ -110,7 +110,7 @@ def _what_leads(frame: pd.DataFrame) -> str:
 
 def _what_is_settled(frame: pd.DataFrame) -> str:
     counts = frame["verdict"].value_counts()
-    found = [f"{counts[verdict]} {verdict}" for verdict in Verdict if verdict in counts]
+    found = [f"{counts[verdict]:,} {verdict}" for verdict in Verdict if verdict in counts]
     if not found:
         return "There is no comparison with the baseline."
     return f"Against the baseline: {', '.join(found)} (95 % confidence over all comparisons together)."
@@ -124,7 +124,7 @@ def _front_sentence(study: StudyRecord, frame: pd.DataFrame) -> str:
 
 def _states(frame: pd.DataFrame) -> str:
     counts = {state: int(frame[state.value.lower()].sum()) for state in TrialState}
-    found = [f"{count} {state.value.lower()}" for state, count in counts.items() if count]
+    found = [f"{count:,} {state.value.lower()}" for state, count in counts.items() if count]
     return ", ".join(found) or "none was started"
 
 
@@ -133,4 +133,4 @@ def _interval(half_width: float) -> str:
 
 
 def _plural(count: int, noun: str) -> str:
-    return f"{count} {noun}{'s' * (count != 1)}"
+    return f"{count:,} {noun}{'s' * (count != 1)}"

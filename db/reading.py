@@ -49,11 +49,27 @@ class StoredJson(Mapping[str, Any]):
         return repr(self._parsed)
 
 
+class Unread(Mapping[str, Any]):
+    """In the place of a mapping that nobody asked for; who looks into it after all has made a mistake."""
+
+    def __getitem__(self, key: str) -> Any:
+        raise self._mistake()
+
+    def __iter__(self) -> Iterator[str]:
+        raise self._mistake()
+
+    def __len__(self) -> int:
+        raise self._mistake()
+
+    def _mistake(self) -> RuntimeError:
+        return RuntimeError("this description was not read; ask the store for described architectures")
+
+
 class _Fields:
     """The fields of a record that are columns of a table."""
 
-    def __init__(self, record: type, table: type[Base]) -> None:
-        attributes = table.__mapper__.column_attrs.keys()
+    def __init__(self, record: type, table: type[Base], without: Collection[str] = ()) -> None:
+        attributes = [name for name in table.__mapper__.column_attrs.keys() if name not in without]
         fields = [field.name for field in dataclasses.fields(record) if field.metadata != DERIVED]
         self.names = [name for name in fields if name in attributes]
         self._own = [getattr(table, name) for name in self.names]
@@ -90,13 +106,13 @@ def read_epochs(session: Session, study: str, trials: Collection[int] | None) ->
     return [EpochRecord(*row) for row in rows]
 
 
-def read_architectures(session: Session, study: StudyRow) -> dict[str, ArchitectureRecord]:
+def read_architectures(session: Session, study: StudyRow, *, described: bool) -> dict[str, ArchitectureRecord]:
     """By arch_id, those that the study's trials name and its baseline, with their latency by the study's settings."""
-    fields = _Fields(ArchitectureRecord, ArchitectureRow)
+    fields = _Fields(ArchitectureRecord, ArchitectureRow, without=() if described else ("description",))
     asked = queries.architectures_of(study)
     measured = _latencies(session, queries.latencies_of(asked), study.latency) if study.latency else {}
     rows = session.execute(asked.with_only_columns(*fields.columns), execution_options=_STREAMED)
-    found = (fields.values(row, StoredJson) for row in rows)
+    found = ({"description": _UNREAD, **fields.values(row, StoredJson)} for row in rows)
     return {own["arch_id"]: ArchitectureRecord(**own, latency_ms=measured.get(own["arch_id"])) for own in found}
 
 
@@ -112,3 +128,6 @@ def _latencies(session: Session, asked: Select[LatencyRow], settings: Mapping[st
 def _parts(ids: Sequence[int]) -> Iterator[Sequence[int]]:
     """Few enough at a time for one statement."""
     return (ids[start : start + _MOST_VALUES] for start in range(0, len(ids), _MOST_VALUES))
+
+
+_UNREAD = Unread()

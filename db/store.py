@@ -110,13 +110,14 @@ class Store:
             with self._writing.begin() as session:
                 session.execute(queries.insert_or_keep(self._dialect, ArchitectureRow), columns)
 
-    def architectures(self, study: str) -> dict[str, ArchitectureRecord]:
+    def architectures(self, study: str, *, described: bool = True) -> dict[str, ArchitectureRecord]:
         """By arch_id: all that the study's trials name, as target or as trained, and its baseline.
 
-        With their latency by the study's settings, as far as it was measured.
+        With their latency by the study's settings, as far as it was measured. Where their costs are enough, leave
+        out their descriptions, which are most of what is read: without `described` nobody may look into them.
         """
         with self._reading.begin() as session:
-            return read_architectures(session, self._study_row(session, study))
+            return read_architectures(session, self._study_row(session, study), described=described)
 
     def add_latency(self, latency: LatencyRecord) -> LatencyRecord:
         """The latency as stored, now or before: an architecture is measured once by the same settings."""

@@ -44,7 +44,7 @@ def main(cfg: DictConfig) -> None:
 def export(config: ExportConfig, console: Console) -> None:
     """Write the variant's folder and say how to load it. Raises ValueError; then nothing was written."""
     with Store.open(config.storage.url, create=False) as store:
-        pick = pick_variant(read_results(store, config.study), config.pick)
+        pick = pick_variant(read_results(store, config.study, described=True), config.pick)
         folder = Path(config.variants) / check_variant_name(config.name)
         command = shlex.join(["python", "-m", "experiments.export", *sys.argv[1:]])
         exported = (
