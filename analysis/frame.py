@@ -34,13 +34,18 @@ VARIANT_COLUMNS = (
 )  # fmt: skip
 
 
-def trial_frame(study: StudyRecord, trials: Sequence[TrialRecord], architectures: Architectures) -> pd.DataFrame:
+def trial_frame(
+    study: StudyRecord,
+    trials: Sequence[TrialRecord],
+    architectures: Architectures,
+    labels: Mapping[str, str] | None = None,
+) -> pd.DataFrame:
     """A row a trial of any state, in the record's order, with the columns TRIAL_COLUMNS.
 
-    Accuracy is empty unless COMPLETE. Raises ValueError for trials that are not of one experiment.
+    Accuracy is empty unless COMPLETE. `labels` are those of `variant_labels` where they are known. Raises ValueError for trials that are not of one experiment.
     """
     _require_one_experiment(study, trials)
-    labels = variant_labels(study, trials)
+    labels = variant_labels(study, trials) if labels is None else labels
     # Trials of one reading share their variants' mappings: each is written once.
     texts = {id(variant): json.dumps(variant) for variant in {id(t.variant): t.variant for t in trials}.values()}
     columns: dict[str, list[Any]] = {

@@ -58,6 +58,7 @@ def _cost(row: Row, name: str) -> str:
 
 def _points(panel: Panel, group: Group) -> Figure:
     rows = group.rows
+    numbers = [str(place + 1) if told else "" for place, told in zip(rows.index, panel.numbered(group), strict=True)]
     numbered = group.name == "front"
     return {
         "type": "scatter",
@@ -65,7 +66,7 @@ def _points(panel: Panel, group: Group) -> Figure:
         "name": group.name,
         "x": rows[panel.cost.column].tolist(),
         "y": rows[ACCURACY.column].tolist(),
-        "text": [str(place + 1) for place in rows.index] if numbered else None,
+        "text": numbers if numbered else None,
         # Above and left of a point on the front there is no other.
         "textposition": "top left",
         "error_y": {

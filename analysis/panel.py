@@ -17,6 +17,8 @@ _MOST_BARS = 30
 """Beyond so many variants, only the front and the baseline show their intervals: the others would be a hedge."""
 MOST_POINTS = 2_000
 """More others than this are shown by how many there are in a place: as points they would hide one another."""
+_APART = 0.05
+"""Of a panel's height: the room of a number."""
 _LOG_FROM = 20
 """A cost axis is logarithmic where the dearest variant costs more than this many times the cheapest."""
 
@@ -53,6 +55,17 @@ class Panel:
     shaded: Group | None = None
     """Others that are too many to be drawn as points: they stand here rather than among the groups."""
 
+    def numbered(self, group: Group) -> list[bool]:
+        """Which of a group's rows carry their number: none that would be written over the one before.
+
+        All do where there are few, whose places are numbers of one or two digits.
+        """
+        if self.shaded is None:
+            return [True] * len(group.rows)
+        height = self.shown[ACCURACY.column].max() - self.shown[ACCURACY.column].min()
+        numbered: list[float] = []
+        return [_is_apart(value, numbered, _APART * height) for value in group.rows[ACCURACY.column]]
+
     @property
     def span(self) -> str:
         """How far the cost axis really reaches, as it does not begin at 0."""
@@ -65,6 +78,14 @@ class Panel:
             return reach
         more = f"{high / low:.1f} times" if high >= 2 * low else f"+{100 * (high / low - 1):.1f} %"
         return f"{reach} ({more})"
+
+
+def _is_apart(value: float, others: list[float], distance: float) -> bool:
+    """Whether a value is far from all others; it is then one of them."""
+    is_apart = all(abs(value - other) >= distance for other in others)
+    if is_apart:
+        others.append(value)
+    return is_apart
 
 
 def make_panel(frame: pd.DataFrame, cost: str) -> Panel:

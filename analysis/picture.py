@@ -64,20 +64,21 @@ def _draw(axis: Axes, panel: Panel) -> None:
         axis.plot(rows[column], rows[ACCURACY.column], "o", color=OTHER_COLOUR, **_DUST)
     axis.step(panel.front[column], panel.front[ACCURACY.column], where="post", color=FRONT_COLOUR)
     for group in panel.groups:
-        _draw_group(axis, group, column)
+        _draw_group(axis, panel, group)
     axis.ticklabel_format(useOffset=False)
     axis.margins(x=0.09, y=0.1)
     if panel.is_log:
         axis.set_xscale("log")
 
 
-def _draw_group(axis: Axes, group: Group, column: str) -> None:
+def _draw_group(axis: Axes, panel: Panel, group: Group) -> None:
+    column = panel.cost.column
     x, y = group.rows[column], group.rows[ACCURACY.column]
     if group.bars:
         axis.errorbar(x, y, group.rows[HALF_WIDTH].fillna(0), fmt="none", ecolor=group.colour, elinewidth=0.8)
     axis.plot(x, y, _MARKERS.get(group.name, "o"), color=group.colour, markersize=0.65 * group.size)
     if group.name != _OTHERS:
-        for place, row in group.rows.iterrows():
+        for place, row in group.rows[panel.numbered(group)].iterrows():
             _number(axis, f"{place + 1}", row, column)  # type: ignore[operator]
 
 
@@ -90,7 +91,9 @@ def _number(axis: Axes, text: str, row: pd.Series[Any], column: str) -> None:
 
 def _named(panels: Sequence[Panel]) -> pd.DataFrame:
     """The rows whose numbers stand in a panel."""
-    groups = [group.rows for panel in panels for group in panel.groups if group.name != _OTHERS]
+    groups = [
+        group.rows[panel.numbered(group)] for panel in panels for group in panel.groups if group.name != _OTHERS
+    ]
     rows = pd.concat(groups).sort_index()
     return rows[~rows.index.duplicated()].head(_MOST_NAMES)
 

@@ -74,7 +74,8 @@ def write_files(results: Results, frame: pd.DataFrame, folder: Path) -> ReportFi
         write_whole(files.html, report_html(results, frame).encode())
         write_whole(files.variants, _csv(frame))
         write_whole(files.front, front_png(frame, f"{results.study.name}: accuracy against cost"))
-        write_whole(files.trials, _csv(trial_frame(results.study, results.trials, results.architectures)))
+        labels = dict(zip(frame["arch_id"], frame["label"], strict=True))
+        write_whole(files.trials, _csv(trial_frame(results.study, results.trials, results.architectures, labels)))
     except OSError as error:
         raise ValueError(
             f"the report's folder must be writable, got {folder} ({error.strerror}); choose another with out=FOLDER"

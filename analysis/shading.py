@@ -43,7 +43,7 @@ def shading_trace(panel: Panel, rows: pd.DataFrame) -> Figure:
 def _edges(values: Numbers, cells: int, *, is_log: bool) -> Numbers:
     low, high = float(values.min()), float(values.max())
     if low == high:
-        return np.linspace(low - 0.5, low + 0.5, 2)
+        return np.linspace(low - 0.5, low + 0.5, cells + 1)
     edges = np.geomspace(low, high, cells + 1) if is_log else np.linspace(low, high, cells + 1)
     edges[[0, -1]] = low, high  # rounding must leave no value out
     return edges

@@ -17,6 +17,9 @@ from analysis.proxy_costs import proxy_sentence
 from db.records import StudyRecord, TrialState
 
 Row = Mapping[Hashable, Any]
+_MOST_NAMES, _MOST_LETTERS = 6, 400
+"""Of the variants that a sentence names; where names are longer, their places in the table stand for them."""
+_MOST_PLACES = 20
 
 
 def number_text(entry: Metric, value: float) -> str:
@@ -117,8 +120,13 @@ def _what_is_settled(frame: pd.DataFrame) -> str:
 
 
 def _front_sentence(study: StudyRecord, frame: pd.DataFrame) -> str:
-    front = frame.loc[front_of(frame, study.objectives), "label"].tolist()
-    names = "; ".join(front[:6]) + (f" and {len(front) - 6} more" if len(front) > 6 else "")
+    mask = front_of(frame, study.objectives)
+    front = frame.loc[mask, "label"].tolist()
+    names = "; ".join(front[:_MOST_NAMES]) + (f" and {len(front) - _MOST_NAMES} more" if len(front) > _MOST_NAMES else "")
+    if len(names) > _MOST_LETTERS:
+        places = [str(place + 1) for place in frame.index[mask][:_MOST_PLACES]]
+        more = f" and {len(front) - len(places)} more" if len(front) > len(places) else ""
+        names = f"{_plural(len(front), 'variant')}, in the table {', '.join(places)}{more}"
     return f"On the front of {objectives_text(study.objectives)}, by mean: {names}."
 
 

@@ -43,7 +43,7 @@ _MOST_EARLIER = 500
 _BATCH = 50_000
 _COSTS = ("params", "macs", "macs_published", "activations")
 _BEGAN = datetime(2026, 1, 5, 8, tzinfo=UTC)
-_STOPPED, _FAILED, _INTERRUPTED = 0.06, 0.02, 0.01
+_STOPPED, _FAILED, _INTERRUPTED = 0.02, 0.01, 0.01
 """Shares of the trials that ended so; an interrupted one is run again."""
 _REASONS = (
     "training loss is nan in epoch 2 at step 131",
@@ -229,12 +229,10 @@ def _trials(
 ) -> Iterator[TrialRecord]:
     """Seed by seed, as a driver runs them; what an earlier study knows is taken over, the interrupted run again."""
     ids = count(first_id)
-    skill = _skill(networks, rng)
+    variants = _variants(networks, rng)
     planned = len(networks) * size.seeds
-    for place, (seed, (network, mean)) in enumerate(
-        product(range(size.seeds), list(zip(networks, skill, strict=True)))
-    ):
-        began = _BEGAN + timedelta(seconds=40 * place)
+    for place, (seed, variant) in enumerate(product(range(size.seeds), variants)):
+        network = variant.network
         trial = TrialRecord(
             study=study,
             arch_id=network.target_id,
@@ -246,44 +244,58 @@ def _trials(
             epochs_planned=size.epochs,
             provenance=PROVENANCES[2 * place // planned],
             id=next(ids),
-            started_at=began,
+            started_at=_BEGAN + timedelta(seconds=40 * place),
         )
         if (source := known.get(trial.spec_key)) is not None:
             yield _reused(trial, source)
             continue
         if rng.random() < _INTERRUPTED:
-            yield _ended(
-                trial, TrialState.INTERRUPTED, int(rng.integers(0, size.epochs)), "the sweep ended while it ran"
-            )
+            epochs = int(rng.integers(0, size.epochs))
+            yield _ended(trial, variant, TrialState.INTERRUPTED, epochs, "the sweep ended while it ran")
             trial = dataclasses.replace(trial, id=next(ids), retry_of=trial.id)
-        yield _result(trial, mean, is_baseline=network is networks[0], rng=rng)
+        # The baseline always completes, so that there is something to compare with.
+        yield _result(trial, variant, rng, may_fail=variant is not variants[0])
 
 
-def _skill(networks: Sequence[Network], rng: np.random.Generator) -> list[float]:
-    """Each network's true accuracy: an effect for each choice, and more for what costs more."""
+@dataclass(frozen=True)
+class Variant:
+    """A network with what is true of it, which its trials show with noise."""
+
+    network: Network
+    accuracy: float
+    epoch_seconds: float
+
+
+def _variants(networks: Sequence[Network], rng: np.random.Generator) -> list[Variant]:
+    """An effect for each choice, and more for what costs more."""
     effects: dict[tuple[str, str], float] = {}
     own = [
         sum(effects.setdefault(choice, float(rng.normal(0, 0.006))) for choice in network.labels.items())
         for network in networks
     ]
-    macs = np.log(estimate(ArchColumns.of([network.trained for network in networks])).macs)
-    return (0.62 + np.array(own) + 0.03 * (macs - macs[0]) - 0.008 * (macs - macs[0]) ** 2).tolist()
+    macs = estimate(ArchColumns.of([network.trained for network in networks])).macs
+    larger = np.log(macs / macs[0])
+    accuracies = 0.62 + np.array(own) + 0.03 * larger - 0.008 * larger**2
+    seconds = (0.6 + macs / 4e7) * rng.normal(1, 0.05, len(networks))
+    pairs = zip(networks, accuracies.tolist(), seconds.round(3).tolist(), strict=True)
+    return [Variant(network, accuracy, epoch_seconds) for network, accuracy, epoch_seconds in pairs]
 
 
-def _result(trial: TrialRecord, mean: float, *, is_baseline: bool, rng: np.random.Generator) -> TrialRecord:
-    drawn = 1.0 if is_baseline else rng.random()
+def _result(trial: TrialRecord, variant: Variant, rng: np.random.Generator, *, may_fail: bool) -> TrialRecord:
+    drawn = rng.random() if may_fail else 1.0
     if drawn < _FAILED:
-        return _ended(trial, TrialState.FAILED, int(rng.integers(0, 4)), _REASONS[int(rng.integers(len(_REASONS)))])
+        reason = _REASONS[int(rng.integers(len(_REASONS)))]
+        return _ended(trial, variant, TrialState.FAILED, int(rng.integers(0, 4)), reason)
     if drawn < _FAILED + _STOPPED:
-        return _ended(trial, TrialState.STOPPED, int(rng.integers(1, 6)), "stopped early by the scheduler")
-    accuracy = min(max(mean + float(rng.normal(0, SEED_NOISE)), 0.0), 1.0)
-    done = _ended(trial, TrialState.COMPLETE, trial.epochs_planned, None)
+        return _ended(trial, variant, TrialState.STOPPED, int(rng.integers(1, 6)), "stopped early by the scheduler")
+    accuracy = min(max(variant.accuracy + float(rng.normal(0, SEED_NOISE)), 0.0), 1.0)
+    done = _ended(trial, variant, TrialState.COMPLETE, trial.epochs_planned, None)
     return dataclasses.replace(done, val_accuracy=round(accuracy, 5), val_loss=round(2.4 * (1 - accuracy), 5))
 
 
-def _ended(trial: TrialRecord, state: TrialState, epochs: int, reason: str | None) -> TrialRecord:
+def _ended(trial: TrialRecord, variant: Variant, state: TrialState, epochs: int, reason: str | None) -> TrialRecord:
     epochs = min(epochs, trial.epochs_planned)
-    seconds = 1.5 * epochs
+    seconds = round(variant.epoch_seconds * epochs, 3)
     finished = (trial.started_at or _BEGAN) + timedelta(seconds=8 + seconds)
     ended = {"state": state, "epochs_run": epochs, "reason": reason, "finished_at": finished}
     return dataclasses.replace(trial, **ended, train_seconds=seconds if epochs else None)
@@ -306,4 +318,5 @@ def _epochs(trials: Sequence[TrialRecord], rng: np.random.Generator) -> Iterator
         accuracy[:-1] += rng.normal(0, 0.004, len(epochs) - 1)
         columns = (2.6 * (1 - accuracy), 2.4 * (1 - accuracy), accuracy, 1e-3 * (1 - epochs / (len(epochs) + 1)))
         rows = zip(epochs.tolist(), *(column.round(6).tolist() for column in columns), strict=True)
-        yield from (dict(zip(names, (trial.id, *row, 1.5), strict=True)) for row in rows)
+        seconds = (trial.train_seconds or 0.0) / trial.epochs_run
+        yield from (dict(zip(names, (trial.id, *row, seconds), strict=True)) for row in rows)

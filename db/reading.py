@@ -6,12 +6,14 @@ Records of one reading share what was parsed from equal texts.
 from __future__ import annotations
 
 import dataclasses
+import gc
 import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cache, cached_property
 from typing import Any, cast
 
-from sqlalchemy import JSON, ColumnElement, Select, Text
+from sqlalchemy import JSON, ColumnElement, Select, Text, select
 from sqlalchemy import cast as as_type
 from sqlalchemy.orm import Session
 
@@ -69,10 +71,10 @@ class _Fields:
     """The fields of a record that are columns of a table."""
 
     def __init__(self, record: type, table: type[Base], without: Collection[str] = ()) -> None:
-        attributes = [name for name in table.__mapper__.column_attrs.keys() if name not in without]
-        fields = [field.name for field in dataclasses.fields(record) if field.metadata != DERIVED]
-        self.names = [name for name in fields if name in attributes]
-        self._own = [getattr(table, name) for name in self.names]
+        columns = table.__table__.c
+        names = [field.name for field in dataclasses.fields(record) if field.metadata != DERIVED]
+        self.names = [name for name in names if name in columns and name not in without]
+        self._own = [columns[name] for name in self.names]
         self._json = [isinstance(column.type, JSON) for column in self._own]
 
     @property
@@ -91,10 +93,11 @@ def read_trials(session: Session, study: str) -> list[TrialRecord]:
     own, origin = _Fields(TrialRecord, TrialRow), _Fields(Provenance, TrialRow)
     parse = cache(json.loads)
     provenance = cache(lambda *row: Provenance(**origin.values(row, parse)))
-    asked = queries.trials_of(study).with_only_columns(*own.columns, *origin.columns)
-    rows = session.execute(asked, execution_options=_STREAMED)
-    size = len(own.names)
-    return [TrialRecord(**own.values(row[:size], parse), provenance=provenance(*row[size:])) for row in rows]
+    table, size = TrialRow.__table__.c, len(own.names)
+    asked = select(*own.columns, *origin.columns).where(table.study == study).order_by(table.id)
+    with _collector_paused():
+        rows = session.execute(asked, execution_options=_STREAMED)
+        return [TrialRecord(**own.values(row[:size], parse), provenance=provenance(*row[size:])) for row in rows]
 
 
 def read_epochs(session: Session, study: str, trials: Collection[int] | None) -> list[EpochRecord]:
@@ -114,6 +117,20 @@ def read_architectures(session: Session, study: StudyRow, *, described: bool) ->
     rows = session.execute(asked.with_only_columns(*fields.columns), execution_options=_STREAMED)
     found = ({"description": _UNREAD, **fields.values(row, StoredJson)} for row in rows)
     return {own["arch_id"]: ArchitectureRecord(**own, latency_ms=measured.get(own["arch_id"])) for own in found}
+
+
+@contextmanager
+def _collector_paused() -> Iterator[None]:
+    """For as long as very many objects are made, none of which is garbage: the collector would look at all of them
+    again and again.
+    """
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def _latencies(session: Session, asked: Select[LatencyRow], settings: Mapping[str, Any]) -> dict[str, float]:
