@@ -42,7 +42,8 @@ def trial_frame(
 ) -> pd.DataFrame:
     """A row a trial of any state, in the record's order, with the columns TRIAL_COLUMNS.
 
-    Accuracy is empty unless COMPLETE. `labels` are those of `variant_labels` where they are known. Raises ValueError for trials that are not of one experiment.
+    Accuracy is empty unless COMPLETE. `labels` are those of `variant_labels`, if they are known already.
+    Raises ValueError for trials that are not of one experiment.
     """
     _require_one_experiment(study, trials)
     labels = variant_labels(study, trials) if labels is None else labels

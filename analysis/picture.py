@@ -91,9 +91,7 @@ def _number(axis: Axes, text: str, row: pd.Series[Any], column: str) -> None:
 
 def _named(panels: Sequence[Panel]) -> pd.DataFrame:
     """The rows whose numbers stand in a panel."""
-    groups = [
-        group.rows[panel.numbered(group)] for panel in panels for group in panel.groups if group.name != _OTHERS
-    ]
+    groups = [group.rows[panel.numbered(group)] for panel in panels for group in panel.groups if group.name != _OTHERS]
     rows = pd.concat(groups).sort_index()
     return rows[~rows.index.duplicated()].head(_MOST_NAMES)
 

@@ -121,13 +121,16 @@ def _what_is_settled(frame: pd.DataFrame) -> str:
 
 def _front_sentence(study: StudyRecord, frame: pd.DataFrame) -> str:
     mask = front_of(frame, study.objectives)
-    front = frame.loc[mask, "label"].tolist()
-    names = "; ".join(front[:_MOST_NAMES]) + (f" and {len(front) - _MOST_NAMES} more" if len(front) > _MOST_NAMES else "")
+    names = _some(frame.loc[mask, "label"].tolist(), _MOST_NAMES, "; ")
     if len(names) > _MOST_LETTERS:
-        places = [str(place + 1) for place in frame.index[mask][:_MOST_PLACES]]
-        more = f" and {len(front) - len(places)} more" if len(front) > len(places) else ""
-        names = f"{_plural(len(front), 'variant')}, in the table {', '.join(places)}{more}"
+        places = [str(place + 1) for place in frame.index[mask]]
+        names = f"{_plural(len(places), 'variant')}, in the table {_some(places, _MOST_PLACES, ', ')}"
     return f"On the front of {objectives_text(study.objectives)}, by mean: {names}."
+
+
+def _some(names: Sequence[str], most: int, separator: str) -> str:
+    """The first of the names, and how many more there are."""
+    return separator.join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
 def _states(frame: pd.DataFrame) -> str:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
+from db import ArchitectureRecord
 from space import IllegalVariant, Space
 from space.budget import Budget
 from space.space import UnmatchedVariant
 from transxnet.arch import ArchConfig
 from transxnet.cost import Cost, estimate
 
-__all__ = ["Budget", "Candidates", "Variant"]
+__all__ = ["Budget", "Candidates", "EarlierVariant", "Variant", "architecture_record"]
 
 
 @dataclass(frozen=True)
@@ -22,12 +24,54 @@ class Variant:
     labels: dict[str, str]
     """Choice by axis."""
     arch: ArchConfig
-    cost: Cost
+    cost: Cost | StoredCost
 
-    @property
+    @cached_property
     def id(self) -> str:
         """The architecture's."""
         return self.arch.id
+
+    @property
+    def is_stored(self) -> bool:
+        """Whether the record has its architecture already."""
+        return False
+
+    @cached_property
+    def record(self) -> ArchitectureRecord:
+        """The row of its architecture."""
+        assert isinstance(self.cost, Cost), "an earlier variant's row is given"
+        return architecture_record(self.arch, cost=self.cost)
+
+
+@dataclass(frozen=True)
+class StoredCost:
+    """What an architecture costs, as its row tells it."""
+
+    gmacs: float
+    gmacs_published: float
+    params_m: float
+
+    @classmethod
+    def of(cls, record: ArchitectureRecord) -> StoredCost:
+        """The cost in the row of an architecture."""
+        return cls(record.macs / 1e9, record.macs_published / 1e9, record.params / 1e6)
+
+
+class EarlierVariant(Variant):
+    """A variant that the record knows: its network is built again only if it is asked for, for most never are."""
+
+    def __init__(self, labels: Mapping[str, str], record: ArchitectureRecord) -> None:
+        vars(self).update(labels=dict(labels), id=record.arch_id, cost=StoredCost.of(record), record=record)
+
+    @cached_property
+    def arch(self) -> ArchConfig:
+        """Built from its description."""
+        return ArchConfig.from_dict(self.record.description)
+
+    @property
+    def is_stored(self) -> bool:
+        """It is."""
+        return True
 
 
 @dataclass
@@ -76,3 +120,12 @@ class Candidates:
             return None if before == labels else "the same network as another"
         cost = estimate(arch)
         return self.budget.refusal(cost) or Variant(labels, arch, cost)
+
+
+def architecture_record(
+    arch: ArchConfig, latency_ms: float | None = None, cost: Cost | None = None
+) -> ArchitectureRecord:
+    """The row of an architecture, with its cost at its own image size, which is worked out unless it is known."""
+    cost = cost or estimate(arch)
+    costs = (cost.params, cost.macs, cost.macs_published, cost.activations)
+    return ArchitectureRecord(arch.id, arch.to_dict(), *costs, latency_ms)

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from analysis.metrics import Metric
-from db import ArchitectureRecord, EpochRecord, Provenance, Store, TrialRecord, TrialState
-from experiments.candidates import Candidates, Variant
+from db import EpochRecord, Provenance, Store, TrialRecord, TrialState
+from experiments.candidates import Candidates, EarlierVariant, Variant, architecture_record
 from experiments.data.config import DataConfig
 from experiments.latencies import Latencies
 from experiments.objectives import values
@@ -21,7 +21,6 @@ from experiments.recipe import Recipe
 from experiments.spec import TrialSpec
 from experiments.suggest import Suggester
 from transxnet.arch import ArchConfig
-from transxnet.cost import estimate
 
 FINISHED = (TrialState.COMPLETE, TrialState.STOPPED, TrialState.FAILED)
 
@@ -161,9 +160,8 @@ class Driver:
         baseline = self._candidates.baseline()
         self._baseline = baseline.id
         for trial in self._store.trials(study):
-            if trial.arch_id != baseline.id:
-                arch = ArchConfig.from_dict(architectures[trial.arch_id].description)
-                earlier[arch.id] = Variant(dict(trial.variant), arch, estimate(arch))
+            if trial.arch_id != baseline.id and trial.arch_id not in earlier:
+                earlier[trial.arch_id] = EarlierVariant(trial.variant, architectures[trial.arch_id])
             if trial.state in self._finished:
                 self._results[trial.arch_id][trial.seed] = trial
             else:
@@ -196,7 +194,7 @@ class Driver:
 
     def _enqueue(self, variants: list[Variant]) -> None:
         self._variants.update({variant.id: variant for variant in variants})
-        self._store.add_architectures(architecture_record(variant.arch) for variant in variants)
+        self._store.add_architectures(variant.record for variant in variants if not variant.is_stored)
         if self._latencies is not None:
             self._latencies.take_up([variant.arch for variant in variants])
         # Seed by seed: an interrupted sweep has then seen every variant rather than some of them often.
@@ -303,13 +301,6 @@ class Driver:
         attributes = {f"val_accuracy_seed{trial.seed}": trial.val_accuracy for trial in trials}
         if states == {TrialState.COMPLETE}:
             latency_ms = None if self._latencies is None else self._latencies.of(variant.arch)
-            found = values(self._objectives, architecture_record(variant.arch, latency_ms), trials)
+            found = values(self._objectives, dataclasses.replace(variant.record, latency_ms=latency_ms), trials)
             return TrialState.COMPLETE, found, attributes
         return (TrialState.FAILED if TrialState.FAILED in states else TrialState.STOPPED), None, attributes
-
-
-def architecture_record(arch: ArchConfig, latency_ms: float | None = None) -> ArchitectureRecord:
-    """The row of an architecture, with its cost at its own image size."""
-    cost = estimate(arch)
-    costs = (cost.params, cost.macs, cost.macs_published, cost.activations)
-    return ArchitectureRecord(arch.id, arch.to_dict(), *costs, latency_ms)

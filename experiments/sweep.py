@@ -26,10 +26,10 @@ from analysis.report import write_report
 from analysis.results import read_results
 from analysis.tables import front_table
 from db import Store, StudyRecord
-from experiments.candidates import Candidates
+from experiments.candidates import Candidates, architecture_record
 from experiments.cautions import kernel_caution, proxy_cautions
 from experiments.data.load import Dataset, load_dataset
-from experiments.driver import Conditions, Driver, architecture_record
+from experiments.driver import Conditions, Driver
 from experiments.latencies import Latencies
 from experiments.latency_objective import latency_caution, latency_settings, measure_by
 from experiments.lock import only_driver
