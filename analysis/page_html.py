@@ -14,11 +14,12 @@ from analysis.curve_plot import curve_figure, curves_note
 from analysis.ended import ended_trials
 from analysis.frame import HALF_WIDTH
 from analysis.front_plot import front_figure
+from analysis.metrics import objectives_text
 from analysis.page_settings import created_text, next_commands, setting_groups
 from analysis.page_table import costs_note, front_title, table_heads, table_note, table_rows, table_title
 from analysis.panel import make_panel, shown_costs
 from analysis.results import Results
-from analysis.words import objectives_text, summary
+from analysis.words import summary
 from db.records import TrialState
 
 

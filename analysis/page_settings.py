@@ -12,8 +12,8 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
+from analysis.metrics import objectives_text
 from analysis.results import Results
-from analysis.words import objectives_text
 from db.records import Provenance, StudyRecord
 
 

@@ -10,10 +10,10 @@ import pandas as pd
 
 from analysis.front import front_of
 from analysis.matched import WIDTH_FACTOR, are_matched, factor_text
-from analysis.metrics import ACCURACY, COLUMNS
+from analysis.metrics import ACCURACY, COLUMNS, objectives_text
 from analysis.noise import Verdict
 from analysis.panel import shown_costs
-from analysis.words import Row, accuracy_text, difference_text, number_text, objectives_text
+from analysis.words import Row, accuracy_text, difference_text, number_text
 
 MOST_ROWS = 500
 """A longer table would take a browser minutes to lay out, and nobody would read it."""

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from analysis.front import front_of
-from analysis.metrics import COLUMNS, metric
+from analysis.metrics import COLUMNS, metric, objectives_text
 from analysis.noise import Verdict
 from analysis.panel import shown_costs
 from analysis.words import (
@@ -19,7 +19,6 @@ from analysis.words import (
     difference_text,
     noise_sentence,
     number_text,
-    objectives_text,
     verdict_text,
 )
 

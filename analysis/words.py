@@ -11,7 +11,7 @@ import pandas as pd
 from analysis.frame import HALF_WIDTH, seed_noise
 from analysis.front import best, front_of
 from analysis.matched import matching_sentence
-from analysis.metrics import ACCURACY, Metric, metric
+from analysis.metrics import ACCURACY, Metric, objectives_text
 from analysis.noise import Verdict, difference_half_width
 from analysis.proxy_costs import proxy_sentence
 from db.records import StudyRecord, TrialState
@@ -84,11 +84,6 @@ def summary(study: StudyRecord, frame: pd.DataFrame) -> list[str]:
         _front_sentence(study, frame),
         *([f"Caution: {caution}"] if caution else []),
     ]
-
-
-def objectives_text(objectives: Sequence[str]) -> str:
-    """The objectives as people say them: "validation accuracy against multiply-adds"."""
-    return " against ".join(metric(name).label for name in objectives)
 
 
 def _what_ran(study: StudyRecord, frame: pd.DataFrame) -> str:

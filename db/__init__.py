@@ -17,10 +17,12 @@ from db.records import (
 )
 from db.storage import StorageConfig
 from db.store import Store
+from db.summary import Ending, StudySummary
 
 __all__ = [
     "ArchitectureRecord",
     "ArtifactRecord",
+    "Ending",
     "EpochRecord",
     "Json",
     "LatencyRecord",
@@ -28,6 +30,7 @@ __all__ = [
     "StorageConfig",
     "Store",
     "StudyRecord",
+    "StudySummary",
     "TrialRecord",
     "TrialState",
     "check_name",

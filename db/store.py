@@ -36,6 +36,7 @@ from db.rows import (
     trial_record,
 )
 from db.schema import ArchitectureRow, ArtifactRow, Base, EpochRow, LatencyRow, StudyRow, TrialRow
+from db.summary import Ending, StudySummary, count_endings, summarise
 from db.urls import parse_url, show_url
 
 Row = TypeVar("Row", bound=Base)
@@ -102,6 +103,18 @@ class Store:
         """All studies, oldest first."""
         with self._reading.begin() as session:
             return [study_record(row) for row in session.scalars(queries.all_studies())]
+
+    def summaries(self, name: str | None = None) -> list[StudySummary]:
+        """What each study holds, oldest first, or the one of this name; raises ValueError if there is none of it."""
+        with self._reading.begin() as session:
+            studies = session.scalars(queries.all_studies()).all() if name is None else [self._study_row(session, name)]
+            return summarise(session, studies)
+
+    def endings(self, study: str) -> list[Ending]:
+        """Why the study's trials ended without a result, and how often, the most frequent first."""
+        with self._reading.begin() as session:
+            self._study_row(session, study)
+            return count_endings(session, study)
 
     def add_architectures(self, architectures: Iterable[ArchitectureRecord]) -> None:
         """Store those whose arch_id is not there yet; the others stay as they are."""
