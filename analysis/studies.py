@@ -31,7 +31,11 @@ def tell(config: StudiesConfig, console: Console) -> None:
     """Print the studies, or one in full. Raises ValueError if there is no such record or study."""
     with Store.open(config.storage.url, create=False) as store:
         if config.study is None:
-            console.print(studies_table(store.summaries(), store.url))
+            summaries = store.summaries()
+            count = f"{len(summaries):,} stud{'y' if len(summaries) == 1 else 'ies'}"
+            console.print(f"{count} in {store.url}", markup=False, highlight=False, soft_wrap=True)
+            if summaries:
+                console.print(studies_table(summaries))
             return
         [summary], endings = store.summaries(config.study), store.endings(config.study)
     console.print(study_table(summary))

@@ -16,10 +16,9 @@ from db import Ending, StudySummary, TrialState
 _UNITS = ((86_400, "days"), (3_600, "h"), (60, "min"))
 
 
-def studies_table(summaries: Sequence[StudySummary], shown_url: str) -> Table:
+def studies_table(summaries: Sequence[StudySummary]) -> Table:
     """A row a study, the oldest first."""
-    count = f"{len(summaries):,} stud{'y' if len(summaries) == 1 else 'ies'}"
-    table = Table(title=Text(f"{count} in {shown_url}"), box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     table.add_column("study\nspace, data, proxy", overflow="fold", min_width=16)
     table.add_column("trials", justify="right", no_wrap=True)
     table.add_column("variants\nseeds", justify="right")

@@ -47,21 +47,34 @@ class Variant:
 class StoredCost:
     """What an architecture costs, as its row tells it."""
 
-    gmacs: float
-    gmacs_published: float
-    params_m: float
+    record: ArchitectureRecord
 
-    @classmethod
-    def of(cls, record: ArchitectureRecord) -> StoredCost:
-        """The cost in the row of an architecture."""
-        return cls(record.macs / 1e9, record.macs_published / 1e9, record.params / 1e6)
+    @property
+    def params(self) -> int:
+        """Learned values."""
+        return self.record.params
+
+    @property
+    def params_m(self) -> float:
+        """Learned values, in 10^6."""
+        return self.record.params / 1e6
+
+    @property
+    def gmacs(self) -> float:
+        """Multiply-adds by fvcore's convention, in 10^9."""
+        return self.record.macs / 1e9
+
+    @property
+    def gmacs_published(self) -> float:
+        """Multiply-adds by the paper's counter, in 10^9."""
+        return self.record.macs_published / 1e9
 
 
 class EarlierVariant(Variant):
     """A variant that the record knows: its network is built again only if it is asked for, for most never are."""
 
     def __init__(self, labels: Mapping[str, str], record: ArchitectureRecord) -> None:
-        vars(self).update(labels=dict(labels), id=record.arch_id, cost=StoredCost.of(record), record=record)
+        vars(self).update(labels=dict(labels), id=record.arch_id, cost=StoredCost(record), record=record)
 
     @cached_property
     def arch(self) -> ArchConfig:
