@@ -27,6 +27,8 @@ from benchmarks.out import require_writable
 from benchmarks.store_part import PARTS, Asked
 
 QUICK = Size(variants=60, epochs=3)
+MOST_SECONDS = 300
+"""A part that takes longer is given up: it is to take ten."""
 
 
 @dataclass(frozen=True)
@@ -36,8 +38,14 @@ class Row:
     part: str
     seconds: float
     """Of the whole process, by the clock."""
-    cpu_seconds: float
-    peak_mib: float
+    cpu_seconds: float | None = None
+    """None, as the memory, of a part that was given up."""
+    peak_mib: float | None = None
+
+    def __str__(self) -> str:
+        if self.cpu_seconds is None or self.peak_mib is None:
+            return f"{self.part:30} more than {self.seconds:.0f} seconds"
+        return f"{self.part:30} {self.seconds:8.2f} {self.cpu_seconds:8.2f} {self.peak_mib:9.0f}"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -57,7 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         rows = []
         for row in measured(folder, size, options.parts):
             rows.append(row)
-            print(f"{row.part:30} {row.seconds:8.2f} {row.cpu_seconds:8.2f} {row.peak_mib:9.0f}", flush=True)
+            print(row, flush=True)
     _write(options.out, size, made, rows)
     print(options.out)
     return 0
@@ -71,7 +79,11 @@ def measured(folder: Path, size: Size, parts: Sequence[str]) -> Iterator[Row]:
         out = folder / "part.json"
         command = [sys.executable, "-m", "benchmarks.store_part", part, _json(asked), str(out)]
         start = time.perf_counter()
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=MOST_SECONDS)
+        except subprocess.TimeoutExpired:
+            yield Row(part, MOST_SECONDS)
+            continue
         seconds = time.perf_counter() - start
         if done.returncode:
             raise RuntimeError(f"the part {part!r} of the benchmark failed:\n{done.stdout}{done.stderr}")

@@ -59,17 +59,16 @@ def test_a_part_is_done(asked: Asked, part: str, capsys: pytest.CaptureFixture[s
     assert ("3 studies" in capsys.readouterr().out) == (part == "describe")
 
 
-def test_a_report_is_measured_in_a_process_of_its_own(
+def test_a_part_is_measured_in_a_process_of_its_own(
     asked: Asked, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "store.json"
-    words = ["--quick", "--folder", str(asked.folder), "--parts", "report", "--out", str(out)]
+    words = ["--quick", "--folder", str(asked.folder), "--parts", "open", "--out", str(out)]
     assert main([*words, "--variants", "80", "--studies", "2", "--epochs", "4"]) == 0
     [row] = json.loads(out.read_text())["rows"]
-    assert row["part"] == "report"
+    assert row["part"] == "open"
     assert row["peak_mib"] > 50
-    assert 0 < row["cpu_seconds"]
-    assert (asked.folder / "report" / "report.html").exists()
+    assert row["cpu_seconds"] > 0
     assert capsys.readouterr().out.splitlines()[-1] == str(out)
 
 
