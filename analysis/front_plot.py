@@ -35,6 +35,8 @@ def front_figure(panel: Panel) -> Figure:
     shading = [] if panel.shaded is None else [shading_trace(panel, panel.shaded.rows)]
     traces = [*shading, staircase, *(_points(panel, group) for group in panel.groups)]
     shape = layout(panel.cost.title, ACCURACY.title, log_x=panel.is_log)
+    if panel.shaded is not None:
+        shape["xaxis"] = {**shape["xaxis"], "range": _roomy(panel)}
     return {"data": traces, "layout": {**shape, "annotations": _baseline_names(panel)}}
 
 
@@ -82,6 +84,16 @@ def _points(panel: Panel, group: Group) -> Figure:
         "hoverinfo": "text",
         "cliponaxis": False,
     }
+
+
+def _roomy(panel: Panel) -> list[float]:
+    """The cost axis's ends, in its own scale, with room on the left for places of five digits."""
+    values = panel.shown[panel.cost.column]
+    low, high = float(values.min()), float(values.max())
+    if panel.is_log:
+        low, high = math.log10(low), math.log10(high)
+    span = (high - low) or 1.0
+    return [low - 0.16 * span, high + 0.04 * span]
 
 
 def _baseline_names(panel: Panel) -> list[Figure]:

@@ -66,7 +66,7 @@ def _draw(axis: Axes, panel: Panel) -> None:
     for group in panel.groups:
         _draw_group(axis, panel, group)
     axis.ticklabel_format(useOffset=False)
-    axis.margins(x=0.09, y=0.1)
+    axis.margins(x=0.09 if panel.shaded is None else 0.16, y=0.1)  # places of many variants have many digits
     if panel.is_log:
         axis.set_xscale("log")
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import hydra
 import pandas as pd
@@ -83,8 +85,9 @@ def write_files(results: Results, frame: pd.DataFrame, folder: Path) -> ReportFi
     return files
 
 
-def _csv(frame: pd.DataFrame) -> bytes:
-    return frame.to_csv(index=False).encode()
+def _csv(frame: pd.DataFrame) -> Callable[[BinaryIO], None]:
+    """What writes the frame into a file, some rows at a time."""
+    return lambda file: frame.to_csv(file, index=False, mode="wb", encoding="utf-8")
 
 
 @hydra.main(version_base=None, config_path="conf", config_name="report")

@@ -63,10 +63,10 @@ def summarise(session: Session, studies: Sequence[StudyRow]) -> list[StudySummar
 def count_endings(session: Session, study: str) -> list[Ending]:
     """Why trials of a study ended without a result, the most frequent first."""
     without = (TrialState.STOPPED, TrialState.FAILED, TrialState.INTERRUPTED)
-    reason, count = TrialRow.reason, func.count()
-    asked = select(TrialRow.state, reason, count).where(TrialRow.study == study, TrialRow.state.in_(without))
-    rows = session.execute(asked.group_by(TrialRow.state, reason).order_by(count.desc(), TrialRow.state, reason))
-    return [Ending(state, reason or "", number) for state, reason, number in rows]
+    asked = select(TrialRow.state, TrialRow.reason, func.count()).group_by(TrialRow.state, TrialRow.reason)
+    rows = session.execute(asked.where(TrialRow.study == study, TrialRow.state.in_(without)))
+    endings = [Ending(state, reason or "", count) for state, reason, count in rows]
+    return sorted(endings, key=lambda ending: (-ending.count, ending.state, ending.reason))  # alike in both databases
 
 
 def _trained(column: SQLColumnExpression[Any]) -> ColumnElement[Any]:
