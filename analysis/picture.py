@@ -78,7 +78,7 @@ def _draw_group(axis: Axes, panel: Panel, group: Group) -> None:
         axis.errorbar(x, y, group.rows[HALF_WIDTH].fillna(0), fmt="none", ecolor=group.colour, elinewidth=0.8)
     axis.plot(x, y, _MARKERS.get(group.name, "o"), color=group.colour, markersize=0.65 * group.size)
     if group.name != _OTHERS:
-        for place, row in group.rows[panel.numbered(group)].iterrows():
+        for place, row in group.rows.loc[panel.numbered(group)].iterrows():
             _number(axis, f"{place + 1}", row, column)  # type: ignore[operator]
 
 
@@ -91,7 +91,9 @@ def _number(axis: Axes, text: str, row: pd.Series[Any], column: str) -> None:
 
 def _named(panels: Sequence[Panel]) -> pd.DataFrame:
     """The rows whose numbers stand in a panel."""
-    groups = [group.rows[panel.numbered(group)] for panel in panels for group in panel.groups if group.name != _OTHERS]
+    groups = [
+        group.rows.loc[panel.numbered(group)] for panel in panels for group in panel.groups if group.name != _OTHERS
+    ]
     rows = pd.concat(groups).sort_index()
     return rows[~rows.index.duplicated()].head(_MOST_NAMES)
 

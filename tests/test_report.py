@@ -382,7 +382,7 @@ def test_many_trials_without_a_result_are_counted_by_reason(many_page):
     assert "302 without a result, which count in no average: the first 200, trials.csv beside this page has all" in (
         " ".join(many_page.text.split())
     )
-    assert "200 stopped stopped early by the scheduler 100 failed loss is nan " in " ".join(many_page.text.split())
+    assert "200stoppedstopped early by the scheduler 100failedloss is nan" in " ".join(many_page.text.split())
 
 
 def test_the_page_of_many_variants_stays_small(many):
