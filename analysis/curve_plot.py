@@ -12,9 +12,11 @@ from analysis.metrics import ACCURACY
 from analysis.panel import BASELINE_COLOUR, OTHER_COLOUR
 from analysis.plotly_layout import Figure, layout
 from analysis.results import Results
-from db.records import TrialState
+from db.records import TrialRecord, TrialState
 
 MOST_NAMED = 10
+MOST_CURVES = 100
+"""Of variants, and of stopped trials; more would be one grey patch."""
 _LINES = (
     "#2a78d6", "#1b9e77", "#d1495b", "#7b5ea7", "#a6761d", "#17a2b8", "#e377c2", "#66801a",
     "#5d6d7e", "#c44e00",
@@ -29,13 +31,10 @@ def curve_figure(results: Results, frame: pd.DataFrame) -> Figure:
 
     With many variants, the front and the baseline are coloured and the others grey.
     """
-    done = frame[frame["seeds"] > 0]
-    named = done if len(done) <= MOST_NAMED else done[front_of(done, results.study.objectives)]
-    named = named[~named["is_baseline"]].head(MOST_NAMED)
-    colours = dict(zip(named["arch_id"], _LINES, strict=False)) | {results.study.baseline_arch_id: BASELINE_COLOUR}
+    colours = _colours(results, frame)
     curves = _mean_curves(results)
     # Grey lines first, so that the coloured lie above.
-    rows = sorted(done.to_dict("records"), key=lambda row: row["arch_id"] in colours)
+    rows = sorted(_drawn_variants(results, frame).to_dict("records"), key=lambda row: row["arch_id"] in colours)
     traces = [
         _curve(row["label"], curves[row["arch_id"]], colours.get(row["arch_id"]), baseline=row["is_baseline"])
         for row in rows
@@ -45,6 +44,49 @@ def curve_figure(results: Results, frame: pd.DataFrame) -> Figure:
     if max((max(points) for points in curves.values()), default=0) <= FEW_EPOCHS:
         shown["xaxis"] = {**shown["xaxis"], "dtick": 1}  # whole epochs, also where there is room for halves
     return {"data": [*_stopped_curves(results, frame), *traces], "layout": shown}
+
+
+def drawn_trials(results: Results, frame: pd.DataFrame) -> list[int]:
+    """Ids of the trials whose epochs `curve_figure` draws: of many variants and stopped trials some of each."""
+    drawn = set(_drawn_variants(results, frame)["arch_id"])
+    complete = [trial for trial in results.trials if trial.state is TrialState.COMPLETE and trial.arch_id in drawn]
+    return [trial.id for trial in [*complete, *_drawn_stopped(results)] if trial.id is not None]
+
+
+def curves_note(results: Results, frame: pd.DataFrame) -> str:
+    """Which curves are drawn where not all are; empty if all are."""
+    done, stopped = int((frame["seeds"] > 0).sum()), sum(trial.state is TrialState.STOPPED for trial in results.trials)
+    parts = [
+        f"{min(count, MOST_CURVES)} of {count:,} {what}"
+        for count, what in ((done, "variants, evenly over their ranks"), (stopped, "stopped trials"))
+        if count > MOST_CURVES
+    ]
+    return f"Drawn are {' and '.join(parts)}, and those that the legend names." if parts else ""
+
+
+def _colours(results: Results, frame: pd.DataFrame) -> dict[str, str]:
+    """Of the variants that the legend names, by arch_id."""
+    done = frame[frame["seeds"] > 0]
+    named = done if len(done) <= MOST_NAMED else done[front_of(done, results.study.objectives)]
+    named = named[~named["is_baseline"]].head(MOST_NAMED)
+    return dict(zip(named["arch_id"], _LINES, strict=False)) | {results.study.baseline_arch_id: BASELINE_COLOUR}
+
+
+def _drawn_variants(results: Results, frame: pd.DataFrame) -> pd.DataFrame:
+    done = frame[frame["seeds"] > 0]
+    if len(done) <= MOST_CURVES:
+        return done
+    return done[done["arch_id"].isin(_colours(results, frame)) | done.index.isin(done.index[_evenly(len(done))])]
+
+
+def _drawn_stopped(results: Results) -> list[TrialRecord]:
+    stopped = [trial for trial in results.trials if trial.state is TrialState.STOPPED]
+    return stopped if len(stopped) <= MOST_CURVES else [stopped[place] for place in _evenly(len(stopped))]
+
+
+def _evenly(count: int) -> list[int]:
+    """Places of MOST_CURVES among so many, from the first to the last."""
+    return [place * (count - 1) // (MOST_CURVES - 1) for place in range(MOST_CURVES)]
 
 
 def _mean_curves(results: Results) -> dict[str, dict[int, float]]:

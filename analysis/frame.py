@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -12,7 +11,7 @@ import pandas as pd
 
 from analysis.labels import variant_labels
 from analysis.matched import WIDTH_FACTOR, matched_factor
-from analysis.metrics import ACCURACY, COLUMNS
+from analysis.metrics import ACCURACY, COLUMNS, Metric
 from analysis.noise import MARGIN_POINTS, SeedNoise, mean_half_width, pooled_noise
 from analysis.verdicts import verdict_columns
 from db.records import ArchitectureRecord, StudyRecord, TrialRecord, TrialState
@@ -35,15 +34,32 @@ VARIANT_COLUMNS = (
 )  # fmt: skip
 
 
-def trial_frame(study: StudyRecord, trials: Sequence[TrialRecord], architectures: Architectures) -> pd.DataFrame:
+def trial_frame(
+    study: StudyRecord,
+    trials: Sequence[TrialRecord],
+    architectures: Architectures,
+    labels: Mapping[str, str] | None = None,
+) -> pd.DataFrame:
     """A row a trial of any state, in the record's order, with the columns TRIAL_COLUMNS.
 
-    Accuracy is empty unless COMPLETE. Raises ValueError for trials that are not of one experiment.
+    Accuracy is empty unless COMPLETE. `labels` are those of `variant_labels`, if they are known already.
+    Raises ValueError for trials that are not of one experiment.
     """
     _require_one_experiment(study, trials)
-    labels = variant_labels(study, trials)
-    rows = [_trial_row(study, trial, architectures[trial.arch_id], labels[trial.arch_id]) for trial in trials]
-    return pd.DataFrame(rows, columns=list(TRIAL_COLUMNS))
+    labels = variant_labels(study, trials) if labels is None else labels
+    # Trials of one reading share their variants' mappings: each is written once.
+    texts = {id(variant): json.dumps(variant) for variant in {id(t.variant): t.variant for t in trials}.values()}
+    columns: dict[str, list[Any]] = {
+        "trial_id": [trial.id for trial in trials],
+        "label": [labels[trial.arch_id] for trial in trials],
+        "is_baseline": [trial.arch_id == study.baseline_arch_id for trial in trials],
+        "variant": [texts[id(trial.variant)] for trial in trials],
+        "state": [trial.state.value for trial in trials],
+        "code_version": [trial.provenance.code_version for trial in trials],
+        **{metric.column: _trial_numbers(metric, trials, architectures) for metric in COLUMNS.values()},
+    }
+    own = {name: [getattr(t, name) for t in trials] for name in TRIAL_COLUMNS if name not in columns}
+    return pd.DataFrame({**columns, **own}, columns=list(TRIAL_COLUMNS))
 
 
 def variant_frame(
@@ -72,7 +88,8 @@ def variant_frame(
     order = {ACCURACY.column: False, "gmacs": True, "label": True}
     frame = frame.sort_values(list(order), ascending=list(order.values())).reset_index(drop=True)
     noise = seed_noise(frame)
-    frame[HALF_WIDTH] = [_or_nan(mean_half_width(noise, int(seeds))) for seeds in frame["seeds"]]
+    half_widths = {seeds: _or_nan(mean_half_width(noise, seeds)) for seeds in frame["seeds"].unique().tolist()}
+    frame[HALF_WIDTH] = frame["seeds"].map(half_widths).astype(float)
     return frame.join(verdict_columns(frame, noise, margin))
 
 
@@ -82,22 +99,13 @@ def seed_noise(frame: pd.DataFrame) -> SeedNoise | None:
     return pooled_noise(trained[DEVIATION].tolist(), [int(seeds) for seeds in trained["seeds"]])
 
 
-def _trial_row(study: StudyRecord, trial: TrialRecord, architecture: ArchitectureRecord, label: str) -> dict[str, Any]:
-    numbers = {
-        metric.column: metric.of(trial if metric.record is TrialRecord else architecture) for metric in COLUMNS.values()
-    }
-    if trial.state is not TrialState.COMPLETE:
-        numbers[ACCURACY.column] = None
-    return {
-        **{column: getattr(trial, column) for column in TRIAL_COLUMNS if hasattr(trial, column)},
-        **numbers,
-        "trial_id": trial.id,
-        "label": label,
-        "is_baseline": trial.arch_id == study.baseline_arch_id,
-        "variant": json.dumps(trial.variant),
-        "state": trial.state.value,
-        "code_version": trial.provenance.code_version,
-    }
+def _trial_numbers(metric: Metric, trials: Sequence[TrialRecord], architectures: Architectures) -> list[float | None]:
+    """A metric of each trial, or of its target; no accuracy unless it is COMPLETE."""
+    if metric.record is ArchitectureRecord:
+        return [metric.of(architectures[trial.arch_id]) for trial in trials]
+    if metric is ACCURACY:
+        return [metric.of(trial) if trial.state is TrialState.COMPLETE else None for trial in trials]
+    return [metric.of(trial) for trial in trials]
 
 
 def _variant_row(
@@ -112,7 +120,7 @@ def _variant_row(
         "is_baseline": first.arch_id == study.baseline_arch_id,
         "seeds": len(counted),
         **_means(architectures[first.arch_id], counted),
-        DEVIATION: statistics.stdev(accuracies) if len(accuracies) > 1 else math.nan,
+        DEVIATION: _deviation(accuracies),
         WIDTH_FACTOR: matched_factor(study, architectures[first.arch_id]),
         **_proxy_cost(architectures.get(first.trained_arch_id)),
         **{state.value.lower(): sum(trial.state is state for trial in trials) for state in TrialState},
@@ -120,12 +128,24 @@ def _variant_row(
 
 
 def _means(architecture: ArchitectureRecord, trials: Sequence[TrialRecord]) -> dict[str, float]:
-    means = {}
-    for metric in COLUMNS.values():
-        records = trials if metric.record is TrialRecord else [architecture]
-        values = [value for record in records if (value := metric.of(record)) is not None]
-        means[metric.column] = statistics.fmean(values) if values else math.nan
-    return means
+    return {metric.column: _mean(metric, architecture, trials) for metric in COLUMNS.values()}
+
+
+def _mean(metric: Metric, architecture: ArchitectureRecord, trials: Sequence[TrialRecord]) -> float:
+    if metric.record is ArchitectureRecord:
+        return _or_nan(metric.of(architecture))
+    values = [value for trial in trials if (value := metric.of(trial)) is not None]
+    return math.fsum(values) / len(values) if values else math.nan
+
+
+def _deviation(values: Sequence[float]) -> float:
+    """The sample's standard deviation, exactly 0 for equal values; NaN of fewer than two."""
+    if len(values) < 2:
+        return math.nan
+    if min(values) == max(values):
+        return 0.0
+    mean = math.fsum(values) / len(values)
+    return math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1))
 
 
 def _proxy_cost(trained: ArchitectureRecord | None) -> dict[str, float]:

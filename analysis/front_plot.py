@@ -11,6 +11,7 @@ from analysis.frame import HALF_WIDTH
 from analysis.metrics import ACCURACY, COLUMNS
 from analysis.panel import FRONT_COLOUR, Group, Panel
 from analysis.plotly_layout import Figure, layout
+from analysis.shading import shading_trace
 from analysis.words import Row, accuracy_text, difference_text, number_text, verdict_text
 
 _SYMBOLS = {"baseline": "diamond"}
@@ -31,8 +32,11 @@ def front_figure(panel: Panel) -> Figure:
         "line": {"shape": "hv", "color": FRONT_COLOUR, "width": 1.5},
         "hoverinfo": "skip",
     }
-    traces = [staircase, *(_points(panel, group) for group in panel.groups)]
+    shading = [] if panel.shaded is None else [shading_trace(panel, panel.shaded.rows)]
+    traces = [*shading, staircase, *(_points(panel, group) for group in panel.groups)]
     shape = layout(panel.cost.title, ACCURACY.title, log_x=panel.is_log)
+    if panel.shaded is not None:
+        shape["xaxis"] = {**shape["xaxis"], "range": _roomy(panel)}
     return {"data": traces, "layout": {**shape, "annotations": _baseline_names(panel)}}
 
 
@@ -56,6 +60,7 @@ def _cost(row: Row, name: str) -> str:
 
 def _points(panel: Panel, group: Group) -> Figure:
     rows = group.rows
+    numbers = [str(place + 1) if told else "" for place, told in zip(rows.index, panel.numbered(group), strict=True)]
     numbered = group.name == "front"
     return {
         "type": "scatter",
@@ -63,7 +68,7 @@ def _points(panel: Panel, group: Group) -> Figure:
         "name": group.name,
         "x": rows[panel.cost.column].tolist(),
         "y": rows[ACCURACY.column].tolist(),
-        "text": [str(place + 1) for place in rows.index] if numbered else None,
+        "text": numbers if numbered else None,
         # Above and left of a point on the front there is no other.
         "textposition": "top left",
         "error_y": {
@@ -79,6 +84,16 @@ def _points(panel: Panel, group: Group) -> Figure:
         "hoverinfo": "text",
         "cliponaxis": False,
     }
+
+
+def _roomy(panel: Panel) -> list[float]:
+    """The cost axis's ends, in its own scale, with room on the left for places of five digits."""
+    values = panel.shown[panel.cost.column]
+    low, high = float(values.min()), float(values.max())
+    if panel.is_log:
+        low, high = math.log10(low), math.log10(high)
+    span = (high - low) or 1.0
+    return [low - 0.16 * span, high + 0.04 * span]
 
 
 def _baseline_names(panel: Panel) -> list[Figure]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -71,3 +71,8 @@ def metric(name: str) -> Metric:
         by_any_name |= {entry.field: entry, entry.column: entry, entry.name: entry}
     require_known(name, by_any_name, "metric")
     return by_any_name[name]
+
+
+def objectives_text(objectives: Sequence[str]) -> str:
+    """The objectives as people say them: "validation accuracy against multiply-adds"."""
+    return " against ".join(metric(name).label for name in objectives)

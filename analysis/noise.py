@@ -23,6 +23,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 
 from scipy import special
 
@@ -133,6 +134,7 @@ def _more_seeds(difference: float, points: float, seeds: int, comparisons: int, 
     return max(1, tried[enough] - seeds) if enough < len(tried) else None
 
 
+@lru_cache(maxsize=2 * MOST_SEEDS)
 def _t(degrees_of_freedom: int, comparisons: int) -> float:
     """Student's t at the confidence, corrected for the comparisons; scipy.stats would take a second to import."""
     return float(special.stdtrit(degrees_of_freedom, 1 - (1 - CONFIDENCE) / (2 * comparisons)))

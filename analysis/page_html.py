@@ -4,25 +4,23 @@ from __future__ import annotations
 
 from collections import Counter
 from importlib import resources
-from typing import Any
 
 import pandas as pd
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
-from analysis.curve_plot import curve_figure
+from analysis.curve_plot import curve_figure, curves_note
+from analysis.ended import ended_trials
 from analysis.frame import HALF_WIDTH
 from analysis.front_plot import front_figure
-from analysis.labels import variant_labels
+from analysis.metrics import objectives_text
 from analysis.page_settings import created_text, next_commands, setting_groups
-from analysis.page_table import costs_note, front_title, table_heads, table_rows
+from analysis.page_table import costs_note, front_title, table_heads, table_note, table_rows, table_title
 from analysis.panel import make_panel, shown_costs
 from analysis.results import Results
-from analysis.words import objectives_text, summary
+from analysis.words import summary
 from db.records import TrialState
-
-_COUNTED = (TrialState.COMPLETE, TrialState.RUNNING)
 
 
 def report_html(results: Results, frame: pd.DataFrame) -> str:
@@ -47,10 +45,14 @@ def report_html(results: Results, frame: pd.DataFrame) -> str:
         heads=table_heads(frame),
         measured=costs_note(frame),
         rows=table_rows(frame, study.objectives),
+        table_title=table_title(frame),
+        table_note=table_note(frame),
         front_title=front_title(study.objectives),
         curves=complete and bool(curves["data"]),
+        curves_note=curves_note(results, frame),
+        shaded=any(panel.shaded is not None for panel in panels.values()),
         states=_states(results),
-        ended=_ended(results),
+        ended=ended_trials(results, frame),
         settings=setting_groups(results),
         commands=next_commands(results),
         figures={**figures, "curves": curves},
@@ -63,24 +65,8 @@ def report_html(results: Results, frame: pd.DataFrame) -> str:
 
 def _states(results: Results) -> str:
     counts = Counter(trial.state for trial in results.trials)
-    told = [f"{counts[state]} {state.value.lower()}" for state in TrialState if counts[state]]
+    told = [f"{counts[state]:,} {state.value.lower()}" for state in TrialState if counts[state]]
     return ", ".join(told) + "." if told else "No trial was started."
-
-
-def _ended(results: Results) -> list[dict[str, Any]]:
-    labels = variant_labels(results.study, results.trials)
-    return [
-        {
-            "id": trial.id,
-            "label": labels[trial.arch_id],
-            "seed": trial.seed,
-            "state": trial.state.value.lower(),
-            "epochs": f"{trial.epochs_run} of {trial.epochs_planned}",
-            "reason": trial.reason or "",
-        }
-        for trial in results.trials
-        if trial.state not in _COUNTED
-    ]
 
 
 def _part(name: str) -> str:

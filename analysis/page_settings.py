@@ -12,8 +12,8 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
+from analysis.metrics import objectives_text
 from analysis.results import Results
-from analysis.words import objectives_text
 from db.records import Provenance, StudyRecord
 
 
@@ -85,9 +85,13 @@ def created_text(study: StudyRecord) -> str:
 
 def _provenance_groups(results: Results) -> Iterator[Group]:
     """One group for all trials that the same code ran on the same machine."""
-    counts = Counter(_provenance_key(trial.provenance) for trial in results.trials)
+    # Trials of one reading share their provenance: each is written out once.
+    provenances = {id(trial.provenance): trial.provenance for trial in results.trials}
+    counts: Counter[str] = Counter()
+    for same, count in Counter(id(trial.provenance) for trial in results.trials).items():
+        counts[_provenance_key(provenances[same])] += count
     for key, count in counts.most_common():
-        title = f"Code and machine of {count} trial{'s' * (count != 1)}"
+        title = f"Code and machine of {count:,} trial{'s' * (count != 1)}"
         yield Group(title, _flat(json.loads(key)), open=len(counts) == 1)
 
 

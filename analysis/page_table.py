@@ -10,11 +10,13 @@ import pandas as pd
 
 from analysis.front import front_of
 from analysis.matched import WIDTH_FACTOR, are_matched, factor_text
-from analysis.metrics import ACCURACY, COLUMNS
+from analysis.metrics import ACCURACY, COLUMNS, objectives_text
 from analysis.noise import Verdict
 from analysis.panel import shown_costs
-from analysis.words import Row, accuracy_text, difference_text, number_text, objectives_text
+from analysis.words import Row, accuracy_text, difference_text, number_text
 
+MOST_ROWS = 500
+"""A longer table would take a browser minutes to lay out, and nobody would read it."""
 _CHIPS = {
     Verdict.BETTER.value: "better",
     Verdict.WORSE.value: "worse",
@@ -68,13 +70,30 @@ def table_heads(frame: pd.DataFrame) -> list[Head]:
 
 
 def table_rows(frame: pd.DataFrame, objectives: Sequence[str]) -> list[TableRow]:
-    """A row a variant in the frame's order, numbered from 1; the front is that of the objectives."""
+    """A row a variant in the frame's order, numbered from 1; the front is that of the objectives.
+
+    Of more than MOST_ROWS variants, so many of the most accurate, and the front and the baseline in any case.
+    """
     mask, costs, matched = front_of(frame, objectives), shown_costs(frame), are_matched(frame)
-    rows = zip(frame.to_dict("records"), mask, strict=True)
+    listed = mask | frame["is_baseline"] | (frame.index < MOST_ROWS)
+    rows = zip(frame.index[listed], frame[listed].to_dict("records"), mask[listed], strict=True)
     return [
-        TableRow(row["is_baseline"], _cells(place, row, on_front, costs, matched))
-        for place, (row, on_front) in enumerate(rows, start=1)
+        TableRow(row["is_baseline"], _cells(place + 1, row, on_front, costs, matched)) for place, row, on_front in rows
     ]
+
+
+def table_title(frame: pd.DataFrame) -> str:
+    """What the table lists."""
+    if len(frame) <= MOST_ROWS:
+        return "All variants"
+    return f"The {MOST_ROWS} most accurate of {len(frame):,} variants"
+
+
+def table_note(frame: pd.DataFrame) -> str:
+    """Where those are that the table leaves out; empty if it has all."""
+    if len(frame) <= MOST_ROWS:
+        return ""
+    return f"The front and the baseline are listed in any case; variants.csv beside this page has all {len(frame):,}."
 
 
 def front_title(objectives: Sequence[str]) -> str:

@@ -15,6 +15,10 @@ ALWAYS_SHOWN = ("gmacs", "params", "train_time")
 BASELINE_COLOUR, FRONT_COLOUR, OTHER_COLOUR = "#e07b00", "#2a78d6", "#8795a6"
 _MOST_BARS = 30
 """Beyond so many variants, only the front and the baseline show their intervals: the others would be a hedge."""
+MOST_POINTS = 2_000
+"""More others than this are shown by how many there are in a place: as points they would hide one another."""
+_APART = 0.05
+"""Of a panel's height: the room of a number."""
 _LOG_FROM = 20
 """A cost axis is logarithmic where the dearest variant costs more than this many times the cheapest."""
 
@@ -48,6 +52,19 @@ class Panel:
     groups: Sequence[Group]
     """Others, front and baseline, to be drawn in this order; no variant stands in two."""
     is_log: bool
+    shaded: Group | None = None
+    """Others that are too many to be drawn as points: they stand here rather than among the groups."""
+
+    def numbered(self, group: Group) -> list[bool]:
+        """Which of a group's rows carry their number: none that would be written over the one before.
+
+        All do where there are few, whose places are numbers of one or two digits.
+        """
+        if self.shaded is None:
+            return [True] * len(group.rows)
+        height = self.shown[ACCURACY.column].max() - self.shown[ACCURACY.column].min()
+        numbered: list[float] = []
+        return [_is_apart(value, numbered, _APART * height) for value in group.rows[ACCURACY.column]]
 
     @property
     def span(self) -> str:
@@ -63,16 +80,26 @@ class Panel:
         return f"{reach} ({more})"
 
 
+def _is_apart(value: float, others: list[float], distance: float) -> bool:
+    """Whether a value is far from all others; it is then one of them."""
+    is_apart = all(abs(value - other) >= distance for other in others)
+    if is_apart:
+        others.append(value)
+    return is_apart
+
+
 def make_panel(frame: pd.DataFrame, cost: str) -> Panel:
     """The panel of a variant frame for a cost (a metric's name)."""
     entry = COLUMNS[cost]
     shown = frame[frame[ACCURACY.column].notna() & frame[entry.column].notna()]
     on_front, is_baseline = pareto_front(shown, [ACCURACY.column], [entry.column]), shown["is_baseline"]
+    others = Group("other variants", shown[~on_front & ~is_baseline], OTHER_COLOUR, 7, len(shown) <= _MOST_BARS)
+    shaded = others if len(others.rows) > MOST_POINTS else None
     groups = (
-        Group("other variants", shown[~on_front & ~is_baseline], OTHER_COLOUR, 7, len(shown) <= _MOST_BARS),
+        *([] if shaded else [others]),
         Group("front", shown[on_front & ~is_baseline], FRONT_COLOUR, 10, True),
         Group("baseline", shown[is_baseline], BASELINE_COLOUR, 13, True),
     )
     low, high = shown[entry.column].min(), shown[entry.column].max()
     is_log = bool(0 < low * _LOG_FROM < high)
-    return Panel(entry, shown, shown[on_front].sort_values(entry.column), groups, is_log)
+    return Panel(entry, shown, shown[on_front].sort_values(entry.column), groups, is_log, shaded)

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from analysis.frame import HALF_WIDTH
 from analysis.metrics import ACCURACY
-from analysis.panel import FRONT_COLOUR, Group, Panel, make_panel, shown_costs
+from analysis.panel import FRONT_COLOUR, OTHER_COLOUR, Group, Panel, make_panel, shown_costs
 
 _DPI = 120
 _PANEL_WIDTH = 13 / 3
@@ -22,6 +22,8 @@ _LETTERS = {4: 38, 3: 54, 2: 84}
 """Longest name that has room, by the number of names in a line."""
 _OTHERS = "other variants"
 _MARKERS = {"baseline": "D"}
+_DUST: dict[str, Any] = {"markersize": 2.2, "alpha": 0.2, "markeredgewidth": 0}
+"""How each of very many points is drawn: where there are more, it is darker."""
 _BASELINE_INK = "#9a5300"
 
 
@@ -57,22 +59,26 @@ def _draw(axis: Axes, panel: Panel) -> None:
     if panel.shown.empty:
         axis.text(0.5, 0.5, "no complete trial", ha="center", va="center", transform=axis.transAxes)
         return
+    if panel.shaded is not None:
+        rows = panel.shaded.rows
+        axis.plot(rows[column], rows[ACCURACY.column], "o", color=OTHER_COLOUR, **_DUST)
     axis.step(panel.front[column], panel.front[ACCURACY.column], where="post", color=FRONT_COLOUR)
     for group in panel.groups:
-        _draw_group(axis, group, column)
+        _draw_group(axis, panel, group)
     axis.ticklabel_format(useOffset=False)
-    axis.margins(x=0.09, y=0.1)
+    axis.margins(x=0.09 if panel.shaded is None else 0.16, y=0.1)  # places of many variants have many digits
     if panel.is_log:
         axis.set_xscale("log")
 
 
-def _draw_group(axis: Axes, group: Group, column: str) -> None:
+def _draw_group(axis: Axes, panel: Panel, group: Group) -> None:
+    column = panel.cost.column
     x, y = group.rows[column], group.rows[ACCURACY.column]
     if group.bars:
         axis.errorbar(x, y, group.rows[HALF_WIDTH].fillna(0), fmt="none", ecolor=group.colour, elinewidth=0.8)
     axis.plot(x, y, _MARKERS.get(group.name, "o"), color=group.colour, markersize=0.65 * group.size)
     if group.name != _OTHERS:
-        for place, row in group.rows.iterrows():
+        for place, row in group.rows.loc[panel.numbered(group)].iterrows():
             _number(axis, f"{place + 1}", row, column)  # type: ignore[operator]
 
 
@@ -85,7 +91,9 @@ def _number(axis: Axes, text: str, row: pd.Series[Any], column: str) -> None:
 
 def _named(panels: Sequence[Panel]) -> pd.DataFrame:
     """The rows whose numbers stand in a panel."""
-    groups = [group.rows for panel in panels for group in panel.groups if group.name != _OTHERS]
+    groups = [
+        group.rows.loc[panel.numbered(group)] for panel in panels for group in panel.groups if group.name != _OTHERS
+    ]
     rows = pd.concat(groups).sort_index()
     return rows[~rows.index.duplicated()].head(_MOST_NAMES)
 

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import hydra
 import pandas as pd
 from omegaconf import DictConfig
 from rich.console import Console
 
+from analysis.curve_plot import drawn_trials
 from analysis.files import folder_below, write_whole
 from analysis.frame import trial_frame, variant_frame
 from analysis.page_html import report_html
 from analysis.picture import front_png
-from analysis.results import read_results
+from analysis.results import Results, read_results, with_epochs
 from analysis.tables import front_table
 from db import StorageConfig, Store
 from space.cli import run_entry_point, to_typed
@@ -54,17 +57,27 @@ def write_report(store: Store, study_name: str, out: Path | None = None) -> Repo
     A study without a complete trial gets a page that says so.
     Raises ValueError for a study that the store does not have and for a folder that cannot be written.
     """
+    results, frame = read_report(store, study_name)
+    return write_files(results, frame, default_folder(study_name) if out is None else out)
+
+
+def read_report(store: Store, study_name: str) -> tuple[Results, pd.DataFrame]:
+    """What a report tells: the study's rows, with the epochs of the curves that are drawn, and its variant frame."""
     results = read_results(store, study_name)
     frame = variant_frame(results.study, results.trials, results.architectures)
-    trials = trial_frame(results.study, results.trials, results.architectures)
-    folder = default_folder(study_name) if out is None else out
+    return with_epochs(store, results, drawn_trials(results, frame)), frame
+
+
+def write_files(results: Results, frame: pd.DataFrame, folder: Path) -> ReportFiles:
+    """Write the report of results and their variant frame; errors as of `write_report`."""
     files = ReportFiles(folder / "report.html", folder / "variants.csv", folder / "trials.csv", folder / "front.png")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         write_whole(files.html, report_html(results, frame).encode())
         write_whole(files.variants, _csv(frame))
-        write_whole(files.trials, _csv(trials))
-        write_whole(files.front, front_png(frame, f"{study_name}: accuracy against cost"))
+        write_whole(files.front, front_png(frame, f"{results.study.name}: accuracy against cost"))
+        labels = dict(zip(frame["arch_id"], frame["label"], strict=True))
+        write_whole(files.trials, _csv(trial_frame(results.study, results.trials, results.architectures, labels)))
     except OSError as error:
         raise ValueError(
             f"the report's folder must be writable, got {folder} ({error.strerror}); choose another with out=FOLDER"
@@ -72,8 +85,9 @@ def write_report(store: Store, study_name: str, out: Path | None = None) -> Repo
     return files
 
 
-def _csv(frame: pd.DataFrame) -> bytes:
-    return frame.to_csv(index=False).encode()
+def _csv(frame: pd.DataFrame) -> Callable[[BinaryIO], None]:
+    """What writes the frame into a file, some rows at a time."""
+    return lambda file: frame.to_csv(file, index=False, mode="wb", encoding="utf-8")
 
 
 @hydra.main(version_base=None, config_path="conf", config_name="report")
@@ -82,9 +96,8 @@ def main(cfg: DictConfig) -> None:
     config = to_typed(cfg, ReportConfig)
     console = Console()
     with Store.open(config.storage.url, create=False) as store:
-        files = write_report(store, config.study, None if config.out is None else Path(config.out))
-        results = read_results(store, config.study)
-    frame = variant_frame(results.study, results.trials, results.architectures)
+        results, frame = read_report(store, config.study)
+    files = write_files(results, frame, default_folder(config.study) if config.out is None else Path(config.out))
     console.print(front_table(frame, results.study.objectives))
     for path in (files.html, files.variants, files.trials, files.front):
         console.print(str(path), markup=False, highlight=False, soft_wrap=True)

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from analysis.front import front_of
-from analysis.metrics import COLUMNS, metric
+from analysis.metrics import COLUMNS, metric, objectives_text
 from analysis.noise import Verdict
 from analysis.panel import shown_costs
 from analysis.words import (
@@ -19,7 +19,6 @@ from analysis.words import (
     difference_text,
     noise_sentence,
     number_text,
-    objectives_text,
     verdict_text,
 )
 
@@ -39,7 +38,7 @@ def front_table(frame: pd.DataFrame, objectives: Sequence[str] = DEFAULT_OBJECTI
     """
     mask, costs = front_of(frame, objectives), _costs(frame, objectives)
     table = Table(
-        title=f"Front of {objectives_text(objectives)}: {int(mask.sum())} of {len(frame)} variants",
+        title=f"Front of {objectives_text(objectives)}: {int(mask.sum())} of {len(frame):,} variants",
         caption=noise_sentence(frame),
         caption_justify="left",
         box=box.SIMPLE_HEAD,
@@ -50,10 +49,10 @@ def front_table(frame: pd.DataFrame, objectives: Sequence[str] = DEFAULT_OBJECTI
     for head in ("seeds", *(_HEADS[name] for name in costs)):
         table.add_column(head, justify="right")
     table.add_column("to baseline\n(points)", overflow="fold", min_width=14)
-    for row, on_front in zip(frame.to_dict("records"), mask, strict=True):
-        if on_front or row["is_baseline"]:
-            style = "bold" if row["is_baseline"] else None
-            table.add_row(*_cells(row, on_front, costs), style=style)
+    told = mask | frame["is_baseline"]
+    for row, on_front in zip(frame[told].to_dict("records"), mask[told], strict=True):
+        style = "bold" if row["is_baseline"] else None
+        table.add_row(*_cells(row, on_front, costs), style=style)
     return table
 
 

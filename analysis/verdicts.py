@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
@@ -19,52 +19,59 @@ _NOTHING = {
     "verdict_note": "",
 }
 
-Row = Mapping[Hashable, Any]
+_READ = ("is_baseline", "seeds", "trained_arch_id", ACCURACY.column)
+
+
+@dataclass(frozen=True)
+class _Trained:
+    """What a comparison needs of a variant."""
+
+    is_baseline: bool
+    seeds: int
+    trained_arch_id: str
+    accuracy: float
+
+    @property
+    def is_rival(self) -> bool:
+        return bool(self.seeds) and not self.is_baseline
 
 
 def verdict_columns(frame: pd.DataFrame, noise: SeedNoise | None, margin: float) -> pd.DataFrame:
     """A row for each of the frame's, with the columns difference_points, difference_ci95, verdict, more_seeds
     and verdict_note; empty for the baseline itself and where there is nothing to compare.
     """
-    rows: list[dict[Hashable, Any]] = frame.to_dict("records")
-    baseline = next((row for row in rows if row["is_baseline"] and row["seeds"]), None)
+    rows = [_Trained(*row) for row in zip(*(frame[name].tolist() for name in _READ), strict=True)]
+    baseline = next((row for row in rows if row.is_baseline and row.seeds), None)
     if baseline is None:
-        verdicts = [_NOTHING for _ in rows]
+        verdicts = [tuple(_NOTHING.values())] * len(rows)
     else:
-        comparisons = sum(_is_rival(row) and not _same_trained(row, baseline) for row in rows)
+        comparisons = sum(row.is_rival and row.trained_arch_id != baseline.trained_arch_id for row in rows)
         verdicts = [_against(row, baseline, noise, comparisons, margin) for row in rows]
     return pd.DataFrame(verdicts, columns=list(_NOTHING), index=frame.index)
 
 
-def _is_rival(row: Row) -> bool:
-    return bool(row["seeds"]) and not row["is_baseline"]
-
-
-def _same_trained(row: Row, baseline: Row) -> bool:
-    return bool(row["trained_arch_id"] == baseline["trained_arch_id"])
-
-
-def _against(row: Row, baseline: Row, noise: SeedNoise | None, comparisons: int, margin: float) -> dict[str, Any]:
-    if not _is_rival(row):
-        return _NOTHING
-    difference = row[ACCURACY.column] - baseline[ACCURACY.column]
-    if _same_trained(row, baseline):
+def _against(
+    row: _Trained, baseline: _Trained, noise: SeedNoise | None, comparisons: int, margin: float
+) -> tuple[Any, ...]:
+    if not row.is_rival:
+        return tuple(_NOTHING.values())
+    difference = row.accuracy - baseline.accuracy
+    if row.trained_arch_id == baseline.trained_arch_id:
         same = Comparison(difference, None, Verdict.INCONCLUSIVE)
-        return _columns(same, "equals the baseline at the proxy's size")
-    seeds = (row["seeds"], baseline["seeds"])
-    comparison = compare(difference, seeds, noise, comparisons=comparisons, margin=margin)
-    return _columns(comparison, _note(comparison))
+        return _values(same, "equals the baseline at the proxy's size")
+    comparison = compare(difference, (row.seeds, baseline.seeds), noise, comparisons=comparisons, margin=margin)
+    return _values(comparison, _note(comparison))
 
 
-def _columns(comparison: Comparison, note: str) -> dict[str, Any]:
-    values = (
+def _values(comparison: Comparison, note: str) -> tuple[Any, ...]:
+    """In the order of _NOTHING."""
+    return (
         comparison.difference,
         math.nan if comparison.half_width is None else comparison.half_width,
         comparison.verdict.value,
         math.nan if comparison.more_seeds is None else comparison.more_seeds,
         note,
     )
-    return dict(zip(_NOTHING, values, strict=True))
 
 
 def _note(comparison: Comparison) -> str:

@@ -11,12 +11,15 @@ import pandas as pd
 from analysis.frame import HALF_WIDTH, seed_noise
 from analysis.front import best, front_of
 from analysis.matched import matching_sentence
-from analysis.metrics import ACCURACY, Metric, metric
+from analysis.metrics import ACCURACY, Metric, objectives_text
 from analysis.noise import Verdict, difference_half_width
 from analysis.proxy_costs import proxy_sentence
 from db.records import StudyRecord, TrialState
 
 Row = Mapping[Hashable, Any]
+_MOST_NAMES, _MOST_LETTERS = 6, 400
+"""Of the variants that a sentence names; where names are longer, their places in the table stand for them."""
+_MOST_PLACES = 20
 
 
 def number_text(entry: Metric, value: float) -> str:
@@ -83,11 +86,6 @@ def summary(study: StudyRecord, frame: pd.DataFrame) -> list[str]:
     ]
 
 
-def objectives_text(objectives: Sequence[str]) -> str:
-    """The objectives as people say them: "validation accuracy against multiply-adds"."""
-    return " against ".join(metric(name).label for name in objectives)
-
-
 def _what_ran(study: StudyRecord, frame: pd.DataFrame) -> str:
     done = frame[frame["seeds"] > 0]
     seeds = sorted({int(count) for count in done["seeds"]})
@@ -97,8 +95,8 @@ def _what_ran(study: StudyRecord, frame: pd.DataFrame) -> str:
 
 
 def _what_leads(frame: pd.DataFrame) -> str:
-    top: Row = frame.to_dict("records")[best(frame)]
-    base = [row for row in frame.to_dict("records") if row["is_baseline"] and row["seeds"]]
+    top: Row = frame.loc[[best(frame)]].to_dict("records")[0]
+    base = frame[frame["is_baseline"] & (frame["seeds"] > 0)].to_dict("records")
     lead = f"Highest mean accuracy: {top['label']} with {accuracy_text(top)} %"
     if not base:
         return f"{lead}. The baseline has no complete trial, so nothing is compared with it."
@@ -110,21 +108,29 @@ def _what_leads(frame: pd.DataFrame) -> str:
 
 def _what_is_settled(frame: pd.DataFrame) -> str:
     counts = frame["verdict"].value_counts()
-    found = [f"{counts[verdict]} {verdict}" for verdict in Verdict if verdict in counts]
+    found = [f"{counts[verdict]:,} {verdict}" for verdict in Verdict if verdict in counts]
     if not found:
         return "There is no comparison with the baseline."
     return f"Against the baseline: {', '.join(found)} (95 % confidence over all comparisons together)."
 
 
 def _front_sentence(study: StudyRecord, frame: pd.DataFrame) -> str:
-    front = frame.loc[front_of(frame, study.objectives), "label"].tolist()
-    names = "; ".join(front[:6]) + (f" and {len(front) - 6} more" if len(front) > 6 else "")
+    mask = front_of(frame, study.objectives)
+    names = _some(frame.loc[mask, "label"].tolist(), _MOST_NAMES, "; ")
+    if len(names) > _MOST_LETTERS:
+        places = [str(place + 1) for place in frame.index[mask]]
+        names = f"{_plural(len(places), 'variant')}, in the table {_some(places, _MOST_PLACES, ', ')}"
     return f"On the front of {objectives_text(study.objectives)}, by mean: {names}."
+
+
+def _some(names: Sequence[str], most: int, separator: str) -> str:
+    """The first of the names, and how many more there are."""
+    return separator.join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
 def _states(frame: pd.DataFrame) -> str:
     counts = {state: int(frame[state.value.lower()].sum()) for state in TrialState}
-    found = [f"{count} {state.value.lower()}" for state, count in counts.items() if count]
+    found = [f"{count:,} {state.value.lower()}" for state, count in counts.items() if count]
     return ", ".join(found) or "none was started"
 
 
@@ -133,4 +139,4 @@ def _interval(half_width: float) -> str:
 
 
 def _plural(count: int, noun: str) -> str:
-    return f"{count} {noun}{'s' * (count != 1)}"
+    return f"{count:,} {noun}{'s' * (count != 1)}"

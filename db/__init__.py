@@ -23,10 +23,12 @@ from db.records import (
 from db.spool import Spool
 from db.storage import StorageConfig
 from db.store import Store
+from db.summary import Ending, StudySummary
 
 __all__ = [
     "ArchitectureRecord",
     "ArtifactRecord",
+    "Ending",
     "EpochRecord",
     "Json",
     "LatencyRecord",
@@ -42,6 +44,7 @@ __all__ = [
     "StorageConfig",
     "Store",
     "StudyRecord",
+    "StudySummary",
     "TrialEnd",
     "TrialRecord",
     "TrialState",

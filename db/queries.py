@@ -80,11 +80,6 @@ def epochs_of(study: str) -> Select[EpochRow]:
     return epochs.where(TrialRow.study == study).order_by(EpochRow.trial_id, EpochRow.epoch)
 
 
-def epochs_of_trial(trial_id: int) -> Select[EpochRow]:
-    """By epoch."""
-    return select(EpochRow).where(EpochRow.trial_id == trial_id).order_by(EpochRow.epoch)
-
-
 def artifacts_of(study: str) -> Select[ArtifactRow]:
     """By trial and kind."""
     artifacts = select(ArtifactRow).join(TrialRow, TrialRow.id == ArtifactRow.trial_id).where(TrialRow.study == study)

@@ -75,13 +75,6 @@ def study_record(row: StudyRow) -> StudyRecord:
     return StudyRecord(**{**_fields(row, StudyRecord), "objectives": tuple(row.objectives)})
 
 
-def architecture_record(row: ArchitectureRow, latency: LatencyRow | None = None) -> ArchitectureRecord:
-    """The architecture of a row, with its latency if it is known."""
-    return ArchitectureRecord(
-        **_fields(row, ArchitectureRecord), latency_ms=None if latency is None else latency.p50_ms
-    )
-
-
 def latency_record(row: LatencyRow) -> LatencyRecord:
     """The latency of a row."""
     return LatencyRecord(**_fields(row, LatencyRecord))
@@ -95,11 +88,6 @@ def lead_record(row: LeadRow, now: datetime) -> LeadRecord:
 def trial_record(row: TrialRow) -> TrialRecord:
     """The trial of a row."""
     return TrialRecord(**_fields(row, TrialRecord), provenance=Provenance(**_fields(row, Provenance)))
-
-
-def epoch_record(row: EpochRow) -> EpochRecord:
-    """The epoch of a row."""
-    return EpochRecord(**_fields(row, EpochRecord))
 
 
 def artifact_record(row: ArtifactRow) -> ArtifactRecord:

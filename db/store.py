@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from types import TracebackType
-from typing import Any
 
-from sqlalchemy import Engine, Select, select
+from sqlalchemy import Engine, select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session, sessionmaker
 
@@ -20,6 +19,7 @@ from db.faults import fault_of
 from db.migrate import migrate
 from db.names import check_name
 from db.new_file import make_new_file
+from db.reading import read_architectures, read_epochs, read_trials
 from db.records import (
     ArchitectureRecord,
     ArtifactRecord,
@@ -32,15 +32,14 @@ from db.records import (
     TrialState,
 )
 from db.rows import (
-    architecture_record,
     artifact_record,
     columns_of,
-    epoch_record,
     latency_record,
     study_record,
     trial_record,
 )
 from db.schema import ArchitectureRow, LatencyRow, StudyRow, TrialRow
+from db.summary import Ending, StudySummary, count_endings, summarise
 from db.urls import parse_url, show_url
 from db.writes import Write, apply, now, require, update
 
@@ -111,6 +110,18 @@ class Store:
         with self._read() as session:
             return [study_record(row) for row in session.scalars(queries.all_studies())]
 
+    def summaries(self, name: str | None = None) -> list[StudySummary]:
+        """What each study holds, oldest first, or the one of this name; raises ValueError if there is none of it."""
+        with self._read() as session:
+            studies = session.scalars(queries.all_studies()).all() if name is None else [self._study_row(session, name)]
+            return summarise(session, studies)
+
+    def endings(self, study: str) -> list[Ending]:
+        """Why the study's trials ended without a result, and how often, the most frequent first."""
+        with self._read() as session:
+            self._study_row(session, study)
+            return count_endings(session, study)
+
     def write(self, batch: Sequence[Write], lead: LeadRecord | None = None, *, late: bool = False) -> list[TrialRecord]:
         """Store a batch in its order, or nothing of it; a batch that is stored again changes nothing.
 
@@ -127,16 +138,14 @@ class Store:
         if batch := list(architectures):
             self.write(batch)
 
-    def architectures(self, study: str) -> dict[str, ArchitectureRecord]:
+    def architectures(self, study: str, *, described: bool = True) -> dict[str, ArchitectureRecord]:
         """By arch_id: all that the study's trials name, as target or as trained, and its baseline.
 
-        With their latency by the study's settings, as far as it was measured.
+        With their latency by the study's settings, as far as it was measured. Where their costs are enough, leave
+        out their descriptions, which are most of what is read: without `described` nobody may look into them.
         """
         with self._read() as session:
-            row = self._study_row(session, study)
-            asked = queries.architectures_of(row)
-            measured = _latencies(session, queries.latencies_of(asked), row.latency) if row.latency else {}
-            return {row.arch_id: architecture_record(row, measured.get(row.arch_id)) for row in session.scalars(asked)}
+            return read_architectures(session, self._study_row(session, study), described=described)
 
     def add_latency(self, latency: LatencyRecord) -> LatencyRecord:
         """The latency as stored, now or before: an architecture is measured once by the same settings."""
@@ -199,7 +208,7 @@ class Store:
         """The study's trials by id."""
         with self._read() as session:
             self._study_row(session, study)
-            return [trial_record(row) for row in session.scalars(queries.trials_of(study))]
+            return read_trials(session, study)
 
     def trial(self, trial_id: int) -> TrialRecord:
         """The trial of that id, of any study; raises ValueError if there is none."""
@@ -215,16 +224,11 @@ class Store:
             row = session.scalar(queries.complete_trials(spec_key, code_version).limit(1))
             return trial_record(row) if row else None
 
-    def epochs(self, study: str) -> list[EpochRecord]:
-        """The epochs of the study's trials, by trial and epoch."""
+    def epochs(self, study: str, trials: Collection[int] | None = None) -> list[EpochRecord]:
+        """The epochs of the study's trials, or of those with these ids, by trial and epoch."""
         with self._read() as session:
             self._study_row(session, study)
-            return [epoch_record(row) for row in session.scalars(queries.epochs_of(study))]
-
-    def trial_epochs(self, trial_id: int) -> list[EpochRecord]:
-        """A trial's epochs, the first first."""
-        with self._read() as session:
-            return [epoch_record(row) for row in session.scalars(queries.epochs_of_trial(trial_id))]
+            return read_epochs(session, study, trials)
 
     def add_artifact(self, artifact: ArtifactRecord) -> None:
         """Store what is known of a file that a trial left, in place of an earlier one of the same kind."""
@@ -265,11 +269,6 @@ class Store:
             names = session.scalars(select(StudyRow.name).order_by(StudyRow.name)).all()
             raise ValueError(f"no study named {name!r} in {self.url}; {_suggest(name, names)}")
         return row
-
-
-def _latencies(session: Session, asked: Select[LatencyRow], settings: dict[str, Any]) -> dict[str, LatencyRow]:
-    """By arch_id, those measured by these settings."""
-    return {row.arch_id: row for row in session.scalars(asked) if row.settings == settings}
 
 
 def _suggest(name: str, names: Sequence[str]) -> str:

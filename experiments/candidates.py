@@ -14,7 +14,7 @@ from space.space import UnmatchedVariant
 from transxnet.arch import ArchConfig
 from transxnet.cost import estimate
 
-__all__ = ["Budget", "Candidates", "Variant"]
+__all__ = ["Budget", "Candidates", "Variant", "architecture_record"]
 
 
 @dataclass(frozen=True)
@@ -126,3 +126,8 @@ class Candidates:
             return None if before == labels else "the same network as another"
         variant = Variant.of(labels, arch)
         return self.budget.refusal(variant.cost) or variant
+
+
+def architecture_record(arch: ArchConfig) -> ArchitectureRecord:
+    """The row of an architecture, with its cost at its own image size."""
+    return Variant.of({}, arch).record()

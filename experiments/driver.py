@@ -13,7 +13,7 @@ from uuid import uuid4
 
 from analysis.metrics import Metric
 from db import ArchitectureRecord, EpochRecord, Recorder, Store, TrialEnd, TrialRecord, TrialState
-from experiments.candidates import Candidates, Variant
+from experiments.candidates import Candidates, Variant, architecture_record
 from experiments.checkpoint_files import WEIGHTS_FILE
 from experiments.checkpoints import Checkpoints
 from experiments.history import History, read_history
@@ -27,8 +27,6 @@ from experiments.resume import Resume, find_resume
 from experiments.spec import TrialSpec
 from experiments.suggest import Suggester
 from experiments.weights import keep_weights
-from transxnet.arch import ArchConfig
-from transxnet.cost import estimate
 
 FINISHED = (TrialState.COMPLETE, TrialState.STOPPED, TrialState.FAILED)
 STOPPED_EARLY = "stopped early by the scheduler"
@@ -371,9 +369,3 @@ class Driver:
             return Shown(variant, TrialState.COMPLETE, found, attributes)
         failed = any(trial.state is TrialState.FAILED for trial in trials)
         return Shown(variant, TrialState.FAILED if failed else TrialState.STOPPED, None, attributes)
-
-
-def architecture_record(arch: ArchConfig) -> ArchitectureRecord:
-    """The row of an architecture, with its cost at its own image size."""
-    cost = estimate(arch)
-    return ArchitectureRecord(arch.id, arch.to_dict(), cost.params, cost.macs, cost.macs_published, cost.activations)

@@ -45,7 +45,7 @@ def main(cfg: DictConfig) -> None:
 def export(config: ExportConfig, console: Console) -> None:
     """Write the variant's folder and say how to load it. Raises ValueError or DiskFull; then nothing was changed."""
     with Store.open(config.storage.url, create=False) as store:
-        pick = pick_variant(read_results(store, config.study), config.pick)
+        pick = pick_variant(read_results(store, config.study, described=True), config.pick)
         folder = Path(config.variants) / check_variant_name(config.name)
         replaced = folder.exists()
         command = shlex.join(["python", "-m", "experiments.export", *sys.argv[1:]])

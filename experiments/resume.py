@@ -32,7 +32,7 @@ def find_resume(
         if trial.id is None or trial.uid is None or not may_resume(trial, spec):
             continue
         if (found := checkpoints.find(trial.uid, spec.key)) is not None:
-            epochs = tuple(epoch for epoch in store.trial_epochs(trial.id) if epoch.epoch <= found.epoch)
+            epochs = tuple(epoch for epoch in store.epochs(trial.study, [trial.id]) if epoch.epoch <= found.epoch)
             if len(epochs) == found.epoch:
                 return Resume(found.folder, epochs)
     return Resume()

@@ -30,12 +30,12 @@ from analysis.report import write_report
 from analysis.results import read_results
 from analysis.tables import front_table
 from db import Recorder, RecordFault, Spool, Store, StudyRecord, check_study
-from experiments.candidates import Candidates
+from experiments.candidates import Candidates, architecture_record
 from experiments.cautions import kernel_caution, proxy_cautions
 from experiments.checkpoints import Checkpoints
 from experiments.cluster import connected, require_able_nodes
 from experiments.data.load import Dataset, load_dataset
-from experiments.driver import Driver, architecture_record
+from experiments.driver import Driver
 from experiments.jobs import Conditions
 from experiments.latencies import Latencies
 from experiments.latency_objective import latency_caution, latency_settings, measure_by

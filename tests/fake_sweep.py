@@ -11,10 +11,10 @@ from uuid import uuid4
 import optuna
 
 from db import EpochRecord, LeadRecord, Provenance, Recorder, Spool, Store, StudyRecord, TrialRecord, TrialState
-from experiments.candidates import Budget, Candidates, Variant
+from experiments.candidates import Budget, Candidates, Variant, architecture_record
 from experiments.checkpoints import Checkpoints
 from experiments.data.config import DataConfig
-from experiments.driver import Driver, architecture_record
+from experiments.driver import Driver
 from experiments.fidelity import Fidelity
 from experiments.jobs import Conditions, Job
 from experiments.objectives import directions, read_objectives

@@ -7,12 +7,12 @@ from pathlib import Path
 import torch
 
 from db import EpochRecord, LeadRecord, Provenance, Recorder, Spool, Store, StudyRecord, TrialRecord
-from experiments.candidates import Budget, Candidates
+from experiments.candidates import Budget, Candidates, architecture_record
 from experiments.checkpoint_files import save_checkpoint
 from experiments.checkpoints import Checkpoints
 from experiments.data.config import DataConfig
 from experiments.data.load import load_dataset
-from experiments.driver import Driver, architecture_record
+from experiments.driver import Driver
 from experiments.fidelity import Fidelity
 from experiments.jobs import Conditions
 from experiments.objectives import directions, read_objectives

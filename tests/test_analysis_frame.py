@@ -157,6 +157,15 @@ def test_labels_tell_the_dimensions_that_vary_and_the_baseline():
     assert variant_labels(STUDY, trials) == {"arch01": "idconv_groups=2 (baseline)", "arch02": "idconv_groups=2-2-3-4"}
 
 
+def test_a_choice_for_each_stage_is_told_as_one():
+    stages = [f"osr_stride.stage{number}" for number in (1, 2, 3, 4)]
+    variants = [dict(zip(stages, choices, strict=True)) for choices in ("8421", "4212")]
+    trials = [trial(n, 0, 0.7, variant={**v, "heads.stage1": str(n)}) for n, v in enumerate(variants, start=2)]
+    assert list(variant_labels(STUDY, trials).values()) == [
+        "osr_stride=4-2-1-2, heads.stage1=3", "osr_stride=8-4-2-1, heads.stage1=2",
+    ]  # fmt: skip
+
+
 def test_labels_are_unique_and_never_empty():
     trials = [trial(n, 0, 0.7, variant={}) for n in (1, 2)]
     assert variant_labels(STUDY, trials) == {"arch01": "arch01 (baseline)", "arch02": "arch02"}

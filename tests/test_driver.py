@@ -14,6 +14,7 @@ from experiments.candidates import Budget
 from experiments.fidelity import Fidelity
 from experiments.optuna_tables import open_optuna
 from space import Space
+from transxnet.cost import estimate
 
 COMPLETE, STOPPED, FAILED, INTERRUPTED, RUNNING = (
     TrialState.COMPLETE, TrialState.STOPPED, TrialState.FAILED, TrialState.INTERRUPTED, TrialState.RUNNING,
@@ -469,3 +470,30 @@ def test_a_search_learns_from_the_rows_of_an_earlier_run(sweep, search):
     learned = sweep.driver(seeds=1, variants=4, search=search)._suggester._study.trials
     assert {tuple(t.params.items()) for t in learned} >= {tuple(trial.variant.items()) for trial in sweep.trials}
     assert sorted(t.values[0] for t in learned if t.values) == sorted(100 * t.val_accuracy for t in sweep.trials)
+
+
+def test_a_finished_sweep_is_taken_up_without_building_or_pricing_a_network(sweep, monkeypatch):
+    work(sweep.driver(seeds=2))
+    earlier = sweep.trials
+    built = []
+    monkeypatch.setattr("experiments.candidates.ArchConfig.from_dict", lambda plain: built.append(plain))
+    monkeypatch.setattr("experiments.candidates.estimate", lambda arch: built.append(arch) or estimate(arch))
+    heard = Heard()
+    driver = sweep.driver(seeds=2, variants=6, search="random", listener=heard)
+    assert driver.next_job() is None
+    assert built == [sweep.space.base] * len(built)
+    assert sorted(trial.id for trial in heard.earlier) == [trial.id for trial in earlier]
+
+
+def test_a_variant_of_an_earlier_run_is_built_where_it_is_trained(sweep):
+    driver = sweep.driver(seeds=1)
+    work(driver, most=3)
+    driver.interrupt("Ctrl-C")
+    again = sweep.driver(seeds=2)
+    jobs = work(again)
+    assert {job.variant.arch.id for job in jobs} == {sweep.space.build(point).id for point in sweep.space.points()}
+    assert all(job.variant.id == job.variant.arch.id == job.variant.record.arch_id for job in jobs)
+    for job in jobs:
+        cost = estimate(job.variant.arch)
+        assert (job.variant.cost.gmacs, job.variant.cost.params_m) == (cost.gmacs, cost.params_m)
+        assert job.variant.cost.gmacs_published == cost.gmacs_published

@@ -162,7 +162,7 @@ def test_a_retry_goes_on_from_the_checkpoint_with_the_epochs_before_it(sweep: Fa
     driver._recorder.flush()
     first, second = sweep.trials
     assert (first.state, first.epochs_run, second.state, second.epochs_run) == (INTERRUPTED, 2, COMPLETE, 3)
-    curve = [epoch.val_accuracy for epoch in sweep.store().trial_epochs(job.trial_id)]
+    curve = [epoch.val_accuracy for epoch in sweep.store().epochs(sweep.name, [job.trial_id])]
     assert curve == [0.1, 0.5, 0.5], "epoch 2 of the killed trial was after its checkpoint"
     assert not list((sweep.folder / "checkpoints").iterdir()), "nobody needs them any more"
 

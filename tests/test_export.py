@@ -297,7 +297,7 @@ def test_a_folder_that_cannot_be_written_is_refused(run, tmp_path):
 def test_a_study_without_a_complete_trial_has_nothing_to_export(run, tmp_path):
     url = f"sqlite:///{tmp_path / 'empty.db'}"
     with Store.open(url) as store:
-        from experiments.driver import architecture_record
+        from experiments.candidates import architecture_record
 
         store.add_architectures([architecture_record(BASE)])
         space = load_preset("tiny_demo").to_dict()

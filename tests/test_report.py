@@ -7,6 +7,7 @@ import json
 import re
 import subprocess
 import sys
+from collections import Counter
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -16,10 +17,12 @@ import pytest
 from PIL import Image
 from synthetic_study import STUDY, Results, realistic, results, trial
 
+from analysis.curve_plot import curve_figure, drawn_trials
 from analysis.frame import variant_frame
+from analysis.front import front_of
 from analysis.page_html import report_html
 from analysis.picture import front_png
-from analysis.report import write_report
+from analysis.report import read_report, write_report
 from db.records import StudyRecord, TrialState
 from db.store import Store
 
@@ -265,3 +268,94 @@ def test_the_command_writes_prints_and_leaves_nothing_else(store, tmp_path):
         assert (tmp_path / folder / name).stat().st_size > 0
     assert "Front of validation accuracy against multiply-adds" in done.stdout
     assert {path.name.partition("-")[0] for path in tmp_path.iterdir()} == {"runs.db", "runs"}
+
+
+# A study of very many variants.
+
+
+@pytest.fixture(scope="module")
+def many() -> tuple[Results, pd.DataFrame]:
+    """More variants, stopped and failed trials than a page can list."""
+    found = realistic(variants=2_600)
+    ended = [
+        trial(place, 8, None, state=TrialState.STOPPED, epochs_run=1, reason="stopped early by the scheduler")
+        if place % 3
+        else trial(place, 8, None, reason="loss is nan")
+        for place in range(100, 400)
+    ]
+    ended = [dataclasses.replace(record, id=10**6 + place) for place, record in enumerate(ended)]
+    found = results([*found.trials, *ended])
+    return found, variant_frame(found.study, found.trials, found.architectures)
+
+
+@pytest.fixture(scope="module")
+def many_page(many) -> Page:
+    return Page(report_html(*many))
+
+
+def test_a_long_table_lists_the_most_accurate_the_front_and_the_baseline_and_says_so(many, many_page):
+    _, frame = many
+    front = frame[front_of(frame, STUDY.objectives) | frame["is_baseline"]]
+    assert "The 500 most accurate of 2,600 variants" in many_page.text
+    assert "variants.csv beside this page has all 2,600" in many_page.text
+    for label in [*front["label"], *frame["label"][:500]]:
+        assert label in many_page.text
+    assert sum(tag == "small" for tag, _ in many_page.tags) < 1_200  # one an id, one a verdict's note
+
+
+def test_too_many_points_are_counted_in_cells_and_none_is_left_out(many, many_page):
+    _, frame = many
+    for panel in ("gmacs", "params", "train_time"):
+        [shading] = [trace for trace in figures_of(many_page)[panel]["data"] if trace["type"] == "heatmap"]
+        counts = [int(text.split(" ")[0].replace(",", "")) for row in shading["text"] for text in row if text]
+        points = sum(len(t["x"]) for t in figures_of(many_page)[panel]["data"] if t.get("mode", "").startswith("mark"))
+        assert sum(counts) + points == (frame["seeds"] > 0).sum()
+        assert (len(shading["x"]), len(shading["y"])) == (len(shading["z"][0]) + 1, len(shading["z"]) + 1)
+        assert min(shading["y"]) >= 60
+    assert "the darker, the more of them" in many_page.text
+
+
+def test_a_few_points_are_drawn_each():
+    figures = figures_of(Page(page_of(CASES["120 variants"])))
+    assert {trace["type"] for figure in figures.values() for trace in figure["data"]} == {"scatter"}
+    assert (
+        sum(len(trace["x"]) for trace in figures["gmacs"]["data"] if trace["mode"] != "lines") == 118
+    )  # two have no mean
+
+
+def test_of_many_curves_some_are_drawn_and_the_epochs_of_others_are_not_read(many, many_page):
+    found, frame = many
+    ids = drawn_trials(found, frame)
+    owners = {record.id: record for record in found.trials}
+    states = Counter(owners[trial_id].state for trial_id in ids)
+    assert 100 <= states[TrialState.COMPLETE] / 2 <= 120
+    assert states[TrialState.STOPPED] == 100
+    assert {owners[trial_id].arch_id for trial_id in ids} >= {STUDY.baseline_arch_id}
+    assert "100 of 2,298 variants, evenly over their ranks and 100 of 201 stopped trials" in many_page.text
+    some = dataclasses.replace(found, epochs=[epoch for epoch in found.epochs if epoch.trial_id in set(ids)])
+    assert curve_figure(some, frame)["data"]
+
+
+def test_of_a_few_curves_all_are_drawn():
+    found = CASES["eight variants"]
+    ids = drawn_trials(found, variant_frame(found.study, found.trials, found.architectures))
+    without_mean = {"arch02", "arch03"}  # a seed of each was stopped or failed
+    drawn = [r.id for r in found.trials if r.state is TrialState.COMPLETE and r.arch_id not in without_mean]
+    assert sorted(ids) == sorted([*drawn, *(r.id for r in found.trials if r.state is TrialState.STOPPED)])
+
+
+def test_many_trials_without_a_result_are_counted_by_reason(many_page):
+    assert "302 without a result, which count in no average: the first 200, trials.csv beside this page has all" in (
+        " ".join(many_page.text.split())
+    )
+    assert "200stoppedstopped early by the scheduler 100failedloss is nan" in " ".join(many_page.text.split())
+
+
+def test_the_page_of_many_variants_stays_small(many):
+    assert len(report_html(*many)) < 8_000_000  # of which plotly.js is five
+
+
+def test_the_report_reads_the_epochs_that_it_draws(store):
+    found, _ = read_report(store, STUDY.name)
+    assert {epoch.trial_id for epoch in found.epochs} == set(drawn_trials(*read_report(store, STUDY.name)))
+    assert len(found.epochs) == 6 * 2 * 10 + 3

@@ -1,0 +1,145 @@
+"""What a user does with a large record, one thing at a time, each in a process of its own."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import runpy
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Of which record, and which study of it."""
+
+    url: str
+    study: str
+    variants: int
+    seeds: int
+    epochs: int
+    folder: Path
+    """For what is written."""
+
+
+def open_store(asked: Asked) -> None:
+    """Open the record, its schema looked at."""
+    from db import Store
+
+    Store.open(asked.url).close()
+
+
+def resume(asked: Asked) -> None:
+    """Start the driver of a study in which nothing is left to train."""
+    _resume(asked, with_view=False)
+
+
+def resume_with_view(asked: Asked) -> None:
+    """The same with Optuna's tables in the record, as the dashboard reads them."""
+    _resume(asked, with_view=True)
+
+
+def describe(asked: Asked) -> None:
+    """List the studies."""
+    _run("analysis.studies", f"storage.url={asked.url}")
+
+
+def describe_study(asked: Asked) -> None:
+    """Describe one study."""
+    _run("analysis.studies", f"storage.url={asked.url}", f"study={asked.study}")
+
+
+def report(asked: Asked) -> None:
+    """Write a study's report: page, tables and picture."""
+    _run("analysis.report", f"storage.url={asked.url}", f"study={asked.study}", f"out={asked.folder / 'report'}")
+
+
+PARTS: dict[str, Callable[[Asked], None]] = {
+    "open": open_store,
+    "resume": resume,
+    "resume, with Optuna's tables": resume_with_view,
+    "describe": describe,
+    "describe one study": describe_study,
+    "report": report,
+}
+"""What is measured, by what the table calls it."""
+
+
+class Silent:
+    """A listener that keeps nothing, and a view that shows nothing."""
+
+    def __getattr__(self, name: str) -> Callable[..., None]:
+        return lambda *values, **named: None
+
+
+def _resume(asked: Asked, *, with_view: bool) -> None:
+    from benchmarks.big_record import OBJECTIVES, Settings
+    from db import LeadRecord, Recorder, Spool, Store
+    from experiments.candidates import Budget, Candidates
+    from experiments.checkpoints import Checkpoints
+    from experiments.driver import Driver
+    from experiments.objectives import directions, read_objectives
+    from experiments.optuna_tables import OptunaTables
+    from experiments.optuna_view import OptunaView
+    from experiments.suggest import SearchConfig, make_suggester
+
+    settings, objectives = Settings(asked.epochs), read_objectives(OBJECTIVES)
+    candidates = Candidates(settings.space, Budget())
+    view: Any = Silent()
+    if with_view:
+        view = OptunaView(lambda: OptunaTables(asked.url, asked.study, settings.space, objectives))
+    with Store.open(asked.url) as store:
+        lead = store.take_lead(LeadRecord(asked.study, "benchmark", "here", 1), instead_of=store.lead(asked.study))
+        driver = Driver(
+            store,
+            Recorder(store, lead, Spool(asked.folder, store), patience_s=10),
+            settings.conditions(asked.study),
+            candidates,
+            make_suggester(SearchConfig("random"), candidates, directions(objectives), 0),
+            view,
+            objectives,
+            Silent(),
+            checkpoints=Checkpoints(asked.folder / "checkpoints"),
+            weights=asked.folder / "weights",
+            seeds=asked.seeds,
+            variants=asked.variants,
+        )
+        if (job := driver.next_job()) is not None:
+            raise RuntimeError(f"a finished study has nothing to train, but the driver gave out {job}")
+        view.flush()
+
+
+def _run(module: str, *words: str) -> None:
+    """A command of the project, as the user types it."""
+    sys.argv = [module, *words]
+    runpy.run_module(module, run_name="__main__", alter_sys=True)
+
+
+def _peak_mib() -> float:
+    """The most memory that this process had. Linux counts in ru_maxrss what the process was started from, too."""
+    status = Path("/proc/self/status")
+    if status.exists():
+        return int(status.read_text().partition("VmHWM:")[2].split()[0]) / 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Do a part and write what it took."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.store_part", description=__doc__)
+    parser.add_argument("part", choices=PARTS)
+    parser.add_argument("asked", help="the fields of Asked, as JSON")
+    parser.add_argument("out", type=Path, help="JSON file for CPU seconds and peak memory")
+    options = parser.parse_args(arguments)
+    words = json.loads(options.asked)
+    PARTS[options.part](Asked(**{**words, "folder": Path(words["folder"])}))
+    taken = {"cpu_seconds": time.process_time(), "peak_mib": _peak_mib()}
+    options.out.write_text(json.dumps(taken))
+
+
+if __name__ == "__main__":
+    main()
