@@ -24,8 +24,8 @@ from db.rows import columns_of
 from db.schema import ArchitectureRow, Base, EpochRow, StudyRow, TrialRow
 from db.urls import parse_url
 from experiments.data.config import DataConfig
-from experiments.driver import Conditions
 from experiments.fidelity import Fidelity
+from experiments.jobs import Conditions
 from experiments.proxies import Proxies
 from experiments.recipe import Recipe
 from space.presets import load_preset

@@ -6,6 +6,9 @@ import sqlite3
 
 from sqlalchemy.exc import DBAPIError
 
+DatabaseTrouble = DBAPIError
+"""What a database's driver raises, for those who reach it through a library of their own, as Optuna's view does."""
+
 _FULL = ("SQLITE_FULL", "53100")  # SQLite's name, PostgreSQL's code
 _DAMAGED = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
 _PASSING = ("Operational", "Interface", "Internal")  # how drivers call what is not the statement's fault

@@ -8,8 +8,8 @@ import time
 from collections.abc import Callable, Sequence
 
 import optuna
-from sqlalchemy.exc import DBAPIError
 
+from db.faults import DatabaseTrouble
 from experiments.optuna_tables import OptunaTables, Shown
 
 PAUSE_S = 1.0
@@ -87,7 +87,7 @@ class OptunaView:
         while True:
             try:
                 return action()
-            except (optuna.exceptions.StorageInternalError, DBAPIError):
+            except (optuna.exceptions.StorageInternalError, DatabaseTrouble):
                 # Such as a lock, a server that starts again, or another sweep that makes Optuna's tables just now.
                 if time.monotonic() > self._give_up_at:
                     raise

@@ -31,7 +31,7 @@ def replay(
     learns. `values_of` gives None for what has no result.
     """
     results = deque(_results(history, values_of))
-    if suggester.is_stepwise and len(history.variants) <= MOST:
+    if suggester.learns and len(history.variants) <= MOST:
         _suggest_again(suggester, candidates, history, baseline_id, results)
     for _, variant, values in results:
         suggester.learn(variant.labels, values)

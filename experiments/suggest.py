@@ -36,7 +36,12 @@ class Suggester(Protocol):
 
     @property
     def is_stepwise(self) -> bool:
-        """Whether it proposes one by one, perhaps by what it learned, rather than all at once."""
+        """Whether it proposes one by one rather than all at once."""
+        ...
+
+    @property
+    def learns(self) -> bool:
+        """Whether results change what it proposes."""
         ...
 
     def suggest(self) -> list[Variant]:
@@ -52,6 +57,7 @@ class Grid:
     """Every point, all at once."""
 
     is_stepwise = False
+    learns = False
 
     def __init__(self, candidates: Candidates) -> None:
         """Raises ValueError for a space that nobody would wait for."""
@@ -77,6 +83,7 @@ class Random:
     """Points drawn uniformly from the feasible ones: legal, and within the budget."""
 
     is_stepwise = True
+    learns = False
 
     def __init__(self, candidates: Candidates, seed: int) -> None:
         space = candidates.space
@@ -100,6 +107,7 @@ class Model:
     """
 
     is_stepwise = True
+    learns = True
 
     def __init__(
         self, candidates: Candidates, sampler: optuna.samplers.BaseSampler, directions: list[Direction], seed: int

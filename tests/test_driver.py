@@ -492,7 +492,7 @@ def test_a_variant_of_an_earlier_run_is_built_where_it_is_trained(sweep):
     again = sweep.driver(seeds=2)
     jobs = work(again)
     assert {job.variant.arch.id for job in jobs} == {sweep.space.build(point).id for point in sweep.space.points()}
-    assert all(job.variant.id == job.variant.arch.id == job.variant.record.arch_id for job in jobs)
+    assert all(job.variant.id == job.variant.arch.id == job.variant.record().arch_id for job in jobs)
     for job in jobs:
         cost = estimate(job.variant.arch)
         assert (job.variant.cost.gmacs, job.variant.cost.params_m) == (cost.gmacs, cost.params_m)
