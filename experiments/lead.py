@@ -68,7 +68,15 @@ def _own_lead(study: str) -> LeadRecord:
 
 def _place(process: int) -> str:
     """Of a process: this boot, this container, and when the process began; the same for no other process ever."""
-    return f"{_here()} {psutil.Process(process).create_time():.2f}"
+    return f"{_here()} {_began(process)}"
+
+
+def _began(process: int) -> str:
+    """When it began, told from the boot where that is known: the time of day may be set while it runs."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[19]
+    except OSError:  # it is gone, or this is not Linux
+        return f"{psutil.Process(process).create_time():.2f}"
 
 
 def _here() -> str:
