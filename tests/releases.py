@@ -1,4 +1,4 @@
-"""Databases as each release left them: `PYTHONPATH=. python tests/releases.py` makes those that are missing, and never one again.
+"""Databases as each release left them: `PYTHONPATH=. python tests/releases.py` makes what is missing, nothing twice.
 
 Beside each stands what it holds as JSON, written from what was put in rather than read back.
 """
@@ -13,9 +13,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, MetaData, create_engine, text
-
 import db_examples
+from sqlalchemy import Connection, MetaData, create_engine, text
 
 from db import (
     ArchitectureRecord,

@@ -192,7 +192,7 @@ def test_an_upgrade_does_not_wait_for_ever_for_one_who_reads(
     before = tables_in(url, "public")
     with server_connection(url) as reader:
         reader.execute(text("SELECT 1 FROM tx_trials"))
-        with pytest.raises(ValueError, match="cannot open the database.*lock timeout"):
+        with pytest.raises(ValueError, match=r"cannot open the database.*lock timeout"):
             Store.open(url)
     assert tables_in(url, "public") == before
 
