@@ -35,10 +35,10 @@ def kill_writers(
     """Start a writer and kill it a moment later, so many times; each goes on in the same database."""
     moments = random.Random(seed)
     for _ in range(times):
-        lines = acknowledgements(said)
+        wanted = len(acknowledgements(said)) + moments.randint(1, 4)
         writer = forks.start("endless_writer:write", url, uuid4().hex, said=said)
         deadline = time.monotonic() + 60
-        while len(acknowledgements(said)) == len(lines):
+        while len(acknowledgements(said)) < wanted:
             assert time.monotonic() < deadline, "it wrote nothing"
             time.sleep(0.001)
         time.sleep(moments.uniform(0, 0.02))
@@ -64,7 +64,7 @@ def assert_all_that_was_acknowledged_is_there_and_nothing_by_halves(store: Store
     for marker, ids in acknowledged.items():
         assert [trials[id].variant for id in ids] == [{"batch": marker}] * SIZE
     assert set(begun.values()) == {SIZE}
-    assert {count for marker, count in ended.items() if marker} == {SIZE}
+    assert {count for marker, count in ended.items() if marker} == {SIZE}, "some got as far as that"
     for id, trial in trials.items():
         assert id is not None
         if trial.state is TrialState.RUNNING:
