@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -151,7 +153,7 @@ class _Bridge(_Unpickled, Callback):  # type: ignore[misc]
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         if self.fault is None:
             with self.guarded():
-                self._lose(self.trial_ids.pop(trial.trial_id), trial.get_error())
+                self._lose(self.trial_ids.pop(trial.trial_id), _error_of(trial))
 
     def _end(self, trial_id: int, failure: str | None) -> None:
         if self.stopping.is_asked and failure is None and not self.driver.is_trained(trial_id):
@@ -159,12 +161,22 @@ class _Bridge(_Unpickled, Callback):  # type: ignore[misc]
         else:
             self.driver.take_end(trial_id, failure)
 
-    def _lose(self, trial_id: int, error: Exception | None) -> None:
+    def _lose(self, trial_id: int, error: str) -> None:
         reason, is_fatal = why_it_died(error)
+        if os.strerror(errno.ENOSPC) in reason:  # which says nothing of the trial
+            raise OSError(errno.ENOSPC, reason)
         if self.stopping.is_asked:
             self.driver.take_interrupted(trial_id)
         else:
             self.driver.take_death(trial_id, reason, is_fatal=is_fatal)
+
+
+def _error_of(trial: Any) -> str:
+    """What Ray says of a trial's end. `Trial.get_error` would look in the storage, where it comes later or never."""
+    try:
+        return Path(trial.error_file).read_text()
+    except (OSError, TypeError):  # it could not be written
+        return ""
 
 
 def why_it_died(error: Exception | str | None) -> tuple[str, bool]:

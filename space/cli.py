@@ -88,10 +88,11 @@ def _exit_code(error: Exception) -> int | None:
 
 
 def _no_room(error: OSError) -> str:
-    place = f" for {error.filename}" if error.filename else ""
+    file = error.filename2 or error.filename
+    place = f" for {file}" if file else ""
     return (
-        f"a disk must have room to write{place}, but it is full ({_one_line(str(error))}); make room, and the same "
-        f"command goes on: all that was acknowledged is kept"
+        f"a disk must have room for what is written, but it is full{place} ({error.strerror or _one_line(str(error))}); "
+        f"make room, and the same command goes on: all that was acknowledged is kept"
     )
 
 
