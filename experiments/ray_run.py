@@ -56,7 +56,7 @@ def run(
         "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",  # and so is what is wrong with a result
         "TUNE_FORCE_TRIAL_CLEANUP_S": "2",  # a worker in the middle of an epoch is not waited for at the end
     }
-    with _scratch(folder) as scratch, _quiet(), environment(settings):
+    with _scratch(folder) as scratch, _quiet(), environment(settings), bridge.at_the_end():
         _tuner(bridge, scheduler, epochs, slots, scratch, checkpoint_s, trainable).fit()
     if bridge.fault is not None:
         raise bridge.fault
@@ -124,6 +124,15 @@ class _Bridge(_Unpickled, Callback):  # type: ignore[misc]
             yield
         except BaseException as error:
             self.fault = self.fault or error
+
+    @contextlib.contextmanager
+    def at_the_end(self) -> Iterator[None]:
+        """Let no error of Ray's take the first one's place: it reads files that a full disk cut short."""
+        try:
+            yield
+        except Exception:
+            if self.fault is None:
+                raise
 
     def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
         if self.fault is None:
