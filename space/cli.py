@@ -91,8 +91,9 @@ def _no_room(error: OSError) -> str:
     file = error.filename2 or error.filename
     place = f" for {file}" if file else ""
     return (
-        f"a disk must have room for what is written, but it is full{place} ({error.strerror or _one_line(str(error))}); "
-        f"make room, and the same command goes on: all that was acknowledged is kept"
+        f"a disk must have room for what is written, but it is full{place} "
+        f"({_one_line(error.strerror or str(error))}); make room, and the same command goes on: all that was "
+        f"acknowledged is kept"
     )
 
 
