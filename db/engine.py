@@ -19,6 +19,7 @@ from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, ExceptionContext
 from sqlalchemy.exc import DBAPIError
 
+from db.faults import RecordFull, fault_of
 from db.urls import is_sqlite, show_url
 
 BUSY_TIMEOUT_S = 30
@@ -104,10 +105,15 @@ def use_write_ahead_log(engine: Engine) -> None:
 
 @contextmanager
 def refusals(url: URL) -> Iterator[None]:
-    """Turn what the driver raises when a database cannot be opened into a ValueError of one line."""
+    """Turn what the driver raises when a database cannot be opened into a ValueError of one line.
+
+    A full disk raises RecordFull: nothing is wrong with what the user wrote.
+    """
     try:
         yield
     except (DBAPIError, sqlite3.Error, OSError) as error:
+        if isinstance(fault := fault_of(error, show_url(url)), RecordFull):
+            raise fault from error
         cause = " ".join(str(getattr(error, "orig", error)).split())
         raise ValueError(f"cannot open the database {show_url(url)}: {cause}; {_remedy(url)}") from error
 

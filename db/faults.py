@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sqlite3
 
 from sqlalchemy.exc import DBAPIError
@@ -9,7 +10,8 @@ from sqlalchemy.exc import DBAPIError
 DatabaseTrouble = DBAPIError
 """What a database's driver raises, for those who reach it through a library of their own, as Optuna's view does."""
 
-_FULL = ("SQLITE_FULL", "53100")  # SQLite's name, PostgreSQL's code
+# SQLite's names, PostgreSQL's code. What SQLite shares with other programs it lays out before it opens the file.
+_FULL = ("SQLITE_FULL", "SQLITE_IOERR_SHMSIZE", "53100")
 _DAMAGED = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
 _PASSING = ("Operational", "Interface", "Internal")  # how drivers call what is not the statement's fault
 
@@ -42,12 +44,12 @@ class LeadLost(RecordFault):
     """Another driver runs the study now."""
 
 
-def fault_of(error: DBAPIError, shown: str) -> RecordFault | None:
-    """The fault that a database's error comes from; None for one of the statement itself. `shown` is the URL."""
-    cause = error.orig
+def fault_of(error: DBAPIError | sqlite3.Error | OSError, shown: str) -> RecordFault | None:
+    """The fault that an error comes from; None for one of the statement itself. `shown` is the database's URL."""
+    cause = error.orig if isinstance(error, DBAPIError) else error
     code = getattr(cause, "sqlite_errorname", None) or getattr(cause, "sqlstate", None) or ""
     said = " ".join(str(cause).split()) or type(cause).__name__
-    if code in _FULL:
+    if code in _FULL or (isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT)):
         return RecordFull(
             f"the database {shown} must have room to grow, but its disk is full ({said}); make room, and the same "
             f"command goes on: all that was acknowledged is kept"
@@ -61,7 +63,8 @@ def fault_of(error: DBAPIError, shown: str) -> RecordFault | None:
     )
 
 
-def _passes(error: DBAPIError) -> bool:
-    if isinstance(error.orig, sqlite3.Error):
-        return isinstance(error.orig, sqlite3.OperationalError)
-    return error.connection_invalidated or type(error).__name__.startswith(_PASSING)
+def _passes(error: DBAPIError | sqlite3.Error | OSError) -> bool:
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    if isinstance(cause, sqlite3.Error | OSError):
+        return isinstance(cause, sqlite3.OperationalError)
+    return isinstance(error, DBAPIError) and (error.connection_invalidated or type(error).__name__.startswith(_PASSING))

@@ -24,8 +24,10 @@ def read(session: Session, study: str) -> LeadRecord | None:
 def take(session: Session, lead: LeadRecord, instead_of: LeadRecord | None) -> LeadRecord:
     """Lead, unless somebody does who is not as `instead_of` was read; gives whose the lead is then."""
     columns = {**columns_of(lead), "renewed_at": _clock(session)}
-    session.execute(queries.insert_or_keep(session.get_bind().dialect.name, LeadRow), columns)
-    row = session.get_one(LeadRow, lead.study, with_for_update=True)
+    row = None
+    while row is None:  # whoever led may give up just now
+        session.execute(queries.insert_or_keep(session.get_bind().dialect.name, LeadRow), columns)
+        row = session.get(LeadRow, lead.study, with_for_update=True)
     if instead_of and (row.holder, row.renewed_at) == (instead_of.holder, instead_of.renewed_at):
         for name, value in columns.items():
             setattr(row, name, value)

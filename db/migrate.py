@@ -12,7 +12,8 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, inspect, text
 from sqlalchemy.engine import URL
 
-from db.engine import missing_database, use_write_ahead_log, writing
+from db.backup import back_up
+from db.engine import BUSY_TIMEOUT_S, missing_database, use_write_ahead_log, writing
 from db.schema import PREFIX, VERSION_TABLE
 from db.urls import show_url
 
@@ -23,12 +24,13 @@ _alembic_lock = threading.Lock()
 _ADVISORY_LOCK = 0x7478
 
 
-def migrate(engine: Engine, url: URL, *, create: bool) -> None:
-    """Make or upgrade our tables, and no others.
+def migrate(engine: Engine, url: URL, *, create: bool) -> str | None:
+    """Make or upgrade our tables, and no others; gives where a copy of those that were upgraded is, as they were.
 
     Raises ValueError and changes nothing if the database is somebody else's, if its schema is newer than this
-    code, or if it has no tables of ours and `create` is false.
+    code, if it has no tables of ours and `create` is false, or if it cannot be copied before it is upgraded.
     """
+    backup = None
     with engine.connect() as connection:
         current = is_current(connection, url, create)
     use_write_ahead_log(engine)
@@ -36,8 +38,12 @@ def migrate(engine: Engine, url: URL, *, create: bool) -> None:
         with writing(engine).begin() as connection:
             if connection.dialect.name == "postgresql":
                 connection.execute(text(f"SELECT pg_advisory_xact_lock({_ADVISORY_LOCK})"))
+                connection.execute(text(f"SET LOCAL lock_timeout = '{BUSY_TIMEOUT_S}s'"))
             if not is_current(connection, url, create):
+                revision = _revision(connection)
+                backup = back_up(connection, revision) if revision else None
                 upgrade(connection)
+    return backup
 
 
 def upgrade(connection: Connection, revision: str = "head") -> None:
@@ -67,13 +73,21 @@ def is_current(connection: Connection, url: URL, create: bool) -> bool:
         _check_may_create(tables, url, create)
         return False
     scripts = ScriptDirectory.from_config(_config())
-    revision = connection.scalar(text(f"SELECT version_num FROM {VERSION_TABLE}"))
+    revision, newest = _revision(connection), scripts.get_current_head()
     if revision not in {script.revision for script in scripts.walk_revisions()}:
         raise ValueError(
-            f"the schema of {show_url(url)} must be known to this version, got revision {revision!r}; "
-            f"upgrade transxnet-search, or name another database with storage.url="
+            f"the schema of {show_url(url)} must be known to this version, which knows revisions up to {newest!r}, got "
+            f"revision {revision!r}; upgrade transxnet-search, or name another database with storage.url="
         )
-    return bool(revision == scripts.get_current_head())
+    return revision == newest
+
+
+def _revision(connection: Connection) -> str | None:
+    """Of our tables; None if there are none yet."""
+    if not inspect(connection).has_table(VERSION_TABLE):
+        return None
+    found = connection.scalar(text(f"SELECT version_num FROM {VERSION_TABLE}"))
+    return None if found is None else str(found)
 
 
 def _check_may_create(tables: set[str], url: URL, create: bool) -> None:

@@ -51,19 +51,21 @@ class Store:
     A database that is away, full or damaged raises the RecordFault that says so.
     """
 
-    def __init__(self, engine: Engine, url: str) -> None:
+    def __init__(self, engine: Engine, url: str, backup: str | None = None) -> None:
         self.url = url
         """The database's URL, its password hidden."""
+        self.backup = backup
+        """Where a copy of the database is as it was before it was upgraded; None if it was not."""
         self._engine = engine
         self._reading = sessionmaker(engine)
         self._writing = sessionmaker(writing(engine))
 
     @classmethod
     def open(cls, url: str, *, create: bool = True) -> Store:
-        """The store at a URL, its tables made or upgraded; with `create` false, they must be there already.
+        """The store at a URL, its tables made, or copied and upgraded; without `create` they must be there already.
 
         Raises ValueError, and changes nothing, for a URL that is none, and for a database that cannot be
-        opened or written, is somebody else's, or is of a newer version than this code.
+        opened or written, is somebody else's, or is of a newer version than this code. RecordFull: its disk is full.
         """
         parsed = parse_url(url)
         with refusals(parsed):
@@ -73,9 +75,9 @@ class Store:
         with ExitStack() as undo:
             undo.callback(engine.dispose)
             with refusals(parsed):
-                migrate(engine, parsed, create=create)
+                backup = migrate(engine, parsed, create=create)
             undo.pop_all()
-        return cls(engine, show_url(parsed))
+        return cls(engine, show_url(parsed), backup)
 
     def close(self) -> None:
         """Close the connections."""

@@ -20,17 +20,21 @@ RENEW_S = 5.0
 """Between two signs of life."""
 EXPIRES_S = 30.0
 """After so long without a sign of life, a driver of another machine is taken for dead; one of this is looked for."""
+LOOK_S = 0.5
+"""Between two looks whether a silent one lives."""
 
 
 @contextmanager
-def leading(store: Store, study: str, folder: Path, tell: Callable[[str], None]) -> Iterator[LeadRecord]:
+def leading(
+    store: Store, study: str, folder: Path, tell: Callable[[str], None], *, expires_s: float = EXPIRES_S
+) -> Iterator[LeadRecord]:
     """Lead the study of a store, and hold `folder`, until the end; both are free again however this process ends.
 
-    Raises ValueError, naming host and process, if another driver leads. `tell` gets a line if it has to wait until a
-    silent one is taken for dead.
+    Raises ValueError, naming host and process, if another driver leads. `tell` gets a line if it has to wait until one
+    of another machine was silent for `expires_s` and is taken for dead.
     """
     with _only_driver(folder, study):
-        lead = _take(store, _own_lead(study), tell)
+        lead = _take(store, _own_lead(study), tell, expires_s)
         renewing = _Renewing(store, lead)
         renewing.start()
         try:
@@ -40,17 +44,17 @@ def leading(store: Store, study: str, folder: Path, tell: Callable[[str], None])
             _give_up(store, lead)
 
 
-def _take(store: Store, own: LeadRecord, tell: Callable[[str], None]) -> LeadRecord:
+def _take(store: Store, own: LeadRecord, tell: Callable[[str], None], expires_s: float) -> LeadRecord:
     first = found = store.take_lead(own)
     while found.holder != own.holder:
         if _lives(found) or found.renewed_at != first.renewed_at:
             raise _refusal(own.study, found.who)
-        if _is_dead(found) or found.age_s > EXPIRES_S:
+        if _is_dead(found) or found.age_s > expires_s:
             first = found = store.take_lead(own, instead_of=found)
             continue
         if found is first:
             tell(f"{found.who} led this study {found.age_s:.0f} s ago; waiting to see whether it still does")
-        time.sleep(1)
+        time.sleep(LOOK_S)
         found = store.lead(own.study) or store.take_lead(own)
     return found
 
@@ -68,7 +72,15 @@ def _own_lead(study: str) -> LeadRecord:
 
 def _place(process: int) -> str:
     """Of a process: this boot, this container, and when the process began; the same for no other process ever."""
-    return f"{_here()} {psutil.Process(process).create_time():.2f}"
+    return f"{_here()} {_began(process)}"
+
+
+def _began(process: int) -> str:
+    """When it began, told from the boot where that is known: the time of day may be set while it runs."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[19]
+    except OSError:  # it is gone, or this is not Linux
+        return f"{psutil.Process(process).create_time():.2f}"
 
 
 def _here() -> str:

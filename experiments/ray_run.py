@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -62,7 +64,7 @@ def run(
     stopper = make_scheduler(scheduler, epochs)
     with _quiet(), environment(settings):
         while bridge.goes_on:
-            with _scratch(folder) as scratch:
+            with _scratch(folder) as scratch, bridge.at_the_end():
                 _tuner(bridge, stopper, slots, scratch, checkpoint_s, trainable).fit()
             bridge.trial_ids.clear()
     if bridge.fault is not None:
@@ -135,6 +137,15 @@ class _Bridge(_Unpickled, Callback):  # type: ignore[misc]
         except BaseException as error:
             self.fault = self.fault or error
 
+    @contextlib.contextmanager
+    def at_the_end(self) -> Iterator[None]:
+        """Let no error of Ray's take the first one's place: it reads files that a full disk cut short."""
+        try:
+            yield
+        except Exception:
+            if self.fault is None:
+                raise
+
     def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
         if self.fault is None:
             with self.guarded():
@@ -170,7 +181,7 @@ class _Bridge(_Unpickled, Callback):  # type: ignore[misc]
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         if self.fault is None:
             with self.guarded():
-                self._lose(self.trial_ids.pop(trial.trial_id), trial.get_error())
+                self._lose(self.trial_ids.pop(trial.trial_id), _error_of(trial))
 
     def _end(self, trial_id: int, failure: str | None) -> None:
         if self.stopping.is_asked and failure is None and not self.driver.is_trained(trial_id):
@@ -178,19 +189,28 @@ class _Bridge(_Unpickled, Callback):  # type: ignore[misc]
         else:
             self.driver.take_end(trial_id, failure)
 
-    def _lose(self, trial_id: int, error: Exception | None) -> None:
+    def _lose(self, trial_id: int, error: str) -> None:
         reason, is_fatal = why_it_died(error)
+        if os.strerror(errno.ENOSPC) in reason:  # which says nothing of the trial
+            raise OSError(errno.ENOSPC, reason)
         if self.stopping.is_asked:
             self.driver.take_interrupted(trial_id)
         else:
             self.driver.take_death(trial_id, reason, is_fatal=is_fatal)
 
 
-def why_it_died(error: Exception | str | None) -> tuple[str, bool]:
+def _error_of(trial: Any) -> str:
+    """What Ray says of a trial's end. `Trial.get_error` would look in the storage, where it comes later or never."""
+    try:
+        return Path(trial.error_file).read_text()
+    except (OSError, TypeError):  # it could not be written
+        return ""
+
+
+def why_it_died(error: str) -> tuple[str, bool]:
     """The reason that the record keeps of a worker's death, and whether it would only die again."""
-    lines = [line.strip() for line in str(error or "").splitlines() if line.strip()]
-    text = " ".join(lines).lower()
-    no_memory = "outofmemory" in type(error).__name__.lower() or "running low on memory" in text
+    lines = [line.strip() for line in error.splitlines() if line.strip()]
+    no_memory = any(words in error for words in ("OutOfMemoryError", "running low on memory"))
     last = lines[-1] if lines else "it ended without a word"
     return (f"out of memory: {last}", True) if no_memory else (f"worker: {last}", False)
 

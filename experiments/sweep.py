@@ -87,6 +87,8 @@ def sweep(config: SweepConfig, console: Console, *, trainable: type[Trainable] =
         console.print(f"{slots.describe()}\n", highlight=False)
         require_able_nodes(config.data.resolved(), config.proxy.image_size, dataset.fingerprint)
         with Store.open(config.storage.url) as store:
+            if store.backup:
+                console.print(f"the record is upgraded; as it was, it is kept in {store.backup}", highlight=False)
             store.add_architectures([architecture_record(space.base)])
             store.add_study(_study(config, space, dataset, latency))
             conditions, latencies = _conditions(config, space, dataset, slots), _latencies(store, latency, console)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import sys
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T", bound="DataclassInstance")
 
+NO_ROOM = 4
+"""Exit code of a program whose disk is full."""
 SPEAKERS = frozenset({"__main__", "transxnet", "space", "db", "analysis", "experiments", "hydra", "omegaconf"})
 """Packages whose ValueErrors are about what the user wrote; others are faults of the program."""
 UNUSABLE_PLACE = (FileExistsError, IsADirectoryError, NotADirectoryError, PermissionError)
@@ -39,8 +42,8 @@ UNUSABLE_PLACE = (FileExistsError, IsADirectoryError, NotADirectoryError, Permis
 def run_entry_point(main: Callable[[], None]) -> None:
     """Run a function that `@hydra.main` made, as the whole of a program.
 
-    A user's mistake prints one line and exits with 2, an exception that has an `exit_code` prints one and exits with
-    that, Ctrl-C exits with 130, any other exception keeps its traceback and exits with 1.
+    A user's mistake prints one line and exits with 2, a full disk with NO_ROOM, an exception that has an `exit_code`
+    with that; Ctrl-C exits with 130, any other exception keeps its traceback and exits with 1.
     """
     # Without this Hydra prints every exception in its own way and exits with 1.
     os.environ["HYDRA_FULL_ERROR"] = "1"
@@ -52,8 +55,7 @@ def run_entry_point(main: Callable[[], None]) -> None:
     except KeyboardInterrupt:
         sys.exit(130)
     except Exception as error:
-        code = getattr(error, "exit_code", 2 if is_users_mistake(error) else None)
-        if code is None:
+        if (code := _exit_code(error)) is None:
             raise
         print(f"error: {explain(error)}", file=sys.stderr)
         sys.exit(code)
@@ -74,8 +76,15 @@ def is_users_mistake(error: Exception) -> bool:
     return isinstance(error, ValueError) and not SPEAKERS.isdisjoint(ours)
 
 
+def is_out_of_room(error: BaseException) -> bool:
+    """Whether a file could not be written because its disk, or its user's share of it, is full."""
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+
+
 def explain(error: Exception) -> str:
     """One line that says what is wrong and, where it can be known, what to write instead."""
+    if is_out_of_room(error):
+        return _no_room(cast(OSError, error))
     for kind, words in _WORDS.items():
         if isinstance(error, kind):
             return words(error)
@@ -83,6 +92,24 @@ def explain(error: Exception) -> str:
     if isinstance(error, HydraException) and isinstance(cause, ConfigAttributeError | ConfigKeyError):
         return _unknown_key(cause)
     return _hydras(error)
+
+
+def _exit_code(error: Exception) -> int | None:
+    """Of an error that one line tells; None for a fault of the program."""
+    if is_users_mistake(error):
+        return 2
+    code = NO_ROOM if is_out_of_room(error) else getattr(error, "exit_code", None)
+    return code if isinstance(code, int) else None
+
+
+def _no_room(error: OSError) -> str:
+    file = error.filename2 or error.filename
+    place = f" for {file}" if file else ""
+    return (
+        f"a disk must have room for what is written, but it is full{place} "
+        f"({_one_line(error.strerror or str(error))}); make room, and the same command goes on: all that was "
+        f"acknowledged is kept"
+    )
 
 
 class _OneLineEach:

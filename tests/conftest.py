@@ -12,6 +12,7 @@ import pytest
 
 if TYPE_CHECKING:
     from postgres import PostgresServer
+    from zygote import Zygote
 
 # Before torch comes: two processes of the suite must not fight for the cores.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -75,6 +76,15 @@ def postgres(postgres_server: PostgresServer) -> PostgresServer:
     """The server, running, also where the test before left it stopped."""
     postgres_server.start()
     return postgres_server
+
+
+@pytest.fixture(scope="module")
+def zygote() -> Iterator[Zygote]:
+    """What starts sweeps in processes of their own."""
+    from zygote import running_zygote
+
+    with running_zygote() as started:
+        yield started
 
 
 @pytest.fixture(scope="session")

@@ -75,10 +75,12 @@ class FakeSweep:
     provenance: Provenance = PROVENANCE
     latency: dict[str, Any] | None = None
     views: list[OptunaView] = field(default_factory=list, compare=False)
+    database: str | None = None
+    """Its URL; None: a file in the folder."""
 
     @property
     def url(self) -> str:
-        return f"sqlite:///{self.folder / 'sweeps.db'}"
+        return self.database or f"sqlite:///{self.folder / 'sweeps.db'}"
 
     def store(self) -> Store:
         """The record, with the study in it."""
@@ -107,6 +109,7 @@ class FakeSweep:
         search: str = "grid",
         budget: Budget | None = None,
         listener: Heard | None = None,
+        recorder: Recorder | None = None,
         **options: Any,
     ) -> Driver:
         """A new run, as the command line would start it."""
@@ -115,7 +118,7 @@ class FakeSweep:
         store = self.store()
         return Driver(
             store,
-            self.recorder(store),
+            recorder or self.recorder(store),
             self.conditions,
             candidates,
             make_suggester(SearchConfig(search), candidates, directions(objectives), 0),

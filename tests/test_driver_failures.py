@@ -103,9 +103,10 @@ def test_a_worker_out_of_memory_fails_its_trial_at_once_and_the_sweep_goes_on(sw
 
 def test_what_ray_says_of_a_dead_worker_tells_whether_it_lacked_memory() -> None:
     killed = ray.exceptions.OutOfMemoryError("Task was killed due to the node running low on memory.\nMemory: 1 GB")
-    assert why_it_died(killed) == ("out of memory: Memory: 1 GB", True)
-    assert why_it_died(ray.exceptions.RayActorError(error_msg="The actor died.")) == ("worker: The actor died.", False)
-    assert why_it_died(None) == ("worker: it ended without a word", False)
+    assert why_it_died(str(killed)) == ("out of memory: Memory: 1 GB", True)
+    died = ray.exceptions.RayActorError(error_msg="The actor died.")
+    assert why_it_died(str(died)) == ("worker: The actor died.", False)
+    assert why_it_died("") == ("worker: it ended without a word", False)
 
 
 @pytest.mark.parametrize("slots", [1, 3])

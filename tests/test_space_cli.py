@@ -30,6 +30,12 @@ PROGRAM = """
             json.loads("{")
         if cfg.do == "fault":
             {}["missing"]
+        if cfg.do == "full":
+            open("/dev/full", "w", buffering=1).write("text\\n")
+        if cfg.do == "away":
+            class Away(Exception):
+                exit_code = 3
+            raise Away("the database must be reachable, but it is not; see that it runs")
         if cfg.do == "wait":
             print("ready", flush=True)
             time.sleep(30)
@@ -84,6 +90,24 @@ def test_a_users_mistake_is_one_line_and_exit_code_2(program, word, told):
     assert done.stderr.startswith(told)
     assert done.stderr.count("\n") == 1
     assert done.stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("do", "code", "told"),
+    [
+        (
+            "full",
+            4,
+            "error: a disk must have room for what is written, but it is full (No space left on device); make ",
+        ),
+        ("away", 3, "error: the database must be reachable, but it is not; see that it runs\n"),
+    ],
+)
+def test_what_nobody_did_wrong_is_one_line_and_has_its_own_exit_code(program, do, code, told):
+    done = run(program, f"do={do}")
+    assert done.returncode == code
+    assert done.stderr.startswith(told)
+    assert done.stderr.count("\n") == 1
 
 
 @pytest.mark.parametrize(("do", "name"), [("fault", "KeyError"), ("foreign", "JSONDecodeError")])
