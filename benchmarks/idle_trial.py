@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from experiments.checkpoint_files import WEIGHTS_FILE
 from experiments.trainable import ProxyTrial
 
 METRICS = {"train_loss": 1.0, "val_loss": 1.0, "val_accuracy": 0.5, "learning_rate": 1e-3, "seconds": 1e-3}
@@ -24,7 +25,7 @@ class IdleTrial(ProxyTrial):
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
         """A few bytes."""
-        (Path(checkpoint_dir) / "state").write_text("a few bytes")
+        (Path(checkpoint_dir) / WEIGHTS_FILE).write_text("a few bytes")
 
     def load_checkpoint(self, checkpoint_dir: str) -> None:
         """There is nothing to load."""

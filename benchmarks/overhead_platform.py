@@ -29,8 +29,9 @@ WORDS = ("space=transxnet", "search=random", "seeds=1", "proxy.epochs=1", "proxy
 
 def run_platform(folder: Path, trials: int, words: Sequence[str], moments: Moments) -> None:
     """A whole sweep, as its command runs it, with trials that do nothing. Raises RuntimeError if it fails."""
-    with watched(moments), mock.patch("experiments.ray_run.ProxyTrial", IdleTrial):
-        code = experiments.sweep.sweep(sweep_config(folder, trials, words), Console(file=io.StringIO()))
+    with watched(moments):
+        config = sweep_config(folder, trials, words)
+        code = experiments.sweep.sweep(config, Console(file=io.StringIO()), trainable=IdleTrial)
     if code != 0:
         raise RuntimeError(f"the sweep of the benchmark failed with exit code {code}")
 
