@@ -13,7 +13,10 @@ from typing import Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-import experiments.sweep
+import experiments.sweep  # first: it sets what Ray reads when it is imported
+
+# isort: split
+import ray
 from ray import tune
 from ray.tune.result import SHOULD_CHECKPOINT
 
@@ -23,8 +26,14 @@ STEP_S = float(os.environ.get("TICK_S", "0.25"))
 class TickTrial(tune.Trainable):  # type: ignore[misc]
     """Takes STEP_S an epoch. Its accuracy is a hash over all epochs before: only a true checkpoint goes on with it."""
 
+    places: str | None = None
+    """A file to which each trial adds a line: the node that it runs on, and whether on a GPU."""
+
     def setup(self, config: dict[str, Any]) -> None:
         self.spec = config["spec"]
+        if self.places is not None:
+            with open(self.places, "a") as file:
+                file.write(f"{ray.get_runtime_context().get_node_id()} {config['on_gpu']}\n")
         self.key = json.dumps([self.spec["arch"], self.spec["seed"]], sort_keys=True)
         self.done, self.value = 0, ""
         if config["checkpoint"] is not None:
@@ -70,6 +79,7 @@ def sweep(folder: str, words: list[str], environment: dict[str, str]) -> None:
     os.setsid()
     os.chdir(folder)
     os.environ.update(environment)
+    TickTrial.places = environment.get("TICK_PLACES")
     said = os.open("said", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     for stream in (1, 2):
         os.dup2(said, stream)
