@@ -1,7 +1,9 @@
 """Sweeps on a Ray cluster of three nodes with a token and PostgreSQL: mistakes, placement, nodes that die."""
 
+import os
 import time
 from collections import Counter
+from unittest import mock
 
 import numpy as np
 import optuna
@@ -10,7 +12,7 @@ from ray_cluster import running_cluster
 from zygote import running_zygote
 
 from db import Store, TrialState
-from experiments.cluster import RayConfig, connected
+from experiments.cluster import RayConfig
 
 STUDY = "tiny_demo-npz"
 WORDS = ["space=tiny_demo", "data=npz", "proxy.image_size=16", "recipe.batch_size=8", "checkpoint_s=0"]
@@ -18,7 +20,7 @@ WORDS = ["space=tiny_demo", "data=npz", "proxy.image_size=16", "recipe.batch_siz
 
 @pytest.fixture(scope="module")
 def zygote():
-    with running_zygote() as running:
+    with mock.patch.dict(os.environ, TICK_S="0.1"), running_zygote() as running:
         yield running
 
 
@@ -74,7 +76,7 @@ def places_in(folder):
     return [tuple(line.split()) for line in file.read_text().splitlines()] if file.is_file() else []
 
 
-def wait_until(happened, timeout_s=60):
+def wait_until(happened, timeout_s=120):
     deadline = time.monotonic() + timeout_s
     while not happened():
         assert time.monotonic() < deadline, f"not within {timeout_s} s"
@@ -98,23 +100,16 @@ def test_a_token_file_that_others_read_or_that_is_empty_is_refused(content, mode
         RayConfig(address="127.0.0.1:6379", token_file=str(tmp_path / "none"))
 
 
-def test_an_address_where_nobody_listens_is_refused_at_once():
-    began = time.monotonic()
-    with (
-        pytest.raises(ValueError, match=r"ray\.address .* running cluster, got 127\.0\.0\.1:9: .*refused"),
-        connected(RayConfig(address="127.0.0.1:9")),
-    ):
-        pass
-    assert time.monotonic() - began < 10
+def test_an_address_where_nobody_listens_is_refused_at_once(refusal):
+    said = refusal("ray.address=127.0.0.1:9")
+    assert said.startswith("error: ray.address must be that of a running cluster, got 127.0.0.1:9: [Errno 111]")
 
 
 def test_who_has_not_the_clusters_token_is_not_let_in(cluster, refusal, tmp_path_factory):
     wrong = tmp_path_factory.mktemp("tokens") / "wrong"
     wrong.write_text("ab" * 32)
     wrong.chmod(0o600)
-    began = time.monotonic()
     said = refusal(*cluster.words, f"ray.token_file={wrong}")
-    assert time.monotonic() - began < 30
     assert said.startswith(f"error: ray.token_file must be that of the cluster {cluster.address}, got {wrong}")
 
 
@@ -140,17 +135,17 @@ def test_a_resource_that_no_node_has_is_refused_at_once(cluster, refusal):
 def test_trials_share_a_gpu_and_run_only_where_their_own_resource_is(cluster, zygote, begin, tmp_path):
     quarter = ["resources.cpus=0.25", "resources.gpus=0.25", "+resources.custom={licence:0.2}"]
     process = begin(
-        *cluster.words, *quarter, "trials=4", "seeds=1", "proxy.epochs=1", TICK_PLACES=str(tmp_path / "places")
+        *cluster.words, *quarter, "trials=1", "seeds=2", "proxy.epochs=1", TICK_PLACES=str(tmp_path / "places")
     )
-    assert zygote.wait(process) == 0, (tmp_path / "said").read_text()
+    assert zygote.wait(process, timeout_s=180) == 0, (tmp_path / "said").read_text()
     assert "4 at a time, 1 thread(s) each" in (tmp_path / "said").read_text()
-    assert Counter(places_in(tmp_path)) == {(cluster.nodes["first"], "True"): 4}
+    assert Counter(places_in(tmp_path)) == {(cluster.nodes["first"], "True"): 2}
 
 
 def test_a_node_that_dies_in_the_middle_costs_no_result(cluster, zygote, begin, tmp_path, postgres):
     url, seeds = postgres.url("cluster"), 4
     process = begin(
-        *cluster.words, "storage=postgresql", f"storage.url={url}", "resources.gpus=0", "resources.cpus=0.5",
+        *cluster.words, "storage=postgresql", f"storage.url={url}", "resources.gpus=0",
         f"seeds={seeds}", "proxy.epochs=4", TICK_PLACES=str(tmp_path / "places"),
     )  # fmt: skip
     with Store.open(url) as store:
@@ -159,7 +154,7 @@ def test_a_node_that_dies_in_the_middle_costs_no_result(cluster, zygote, begin, 
         )
         before = {t.id: t for t in store.trials(STUDY) if t.state is TrialState.COMPLETE}
         cluster.kill("second")
-        assert zygote.wait(process) == 0, (tmp_path / "said").read_text()
+        assert zygote.wait(process, timeout_s=180) == 0, (tmp_path / "said").read_text()
         trials = {trial.id: trial for trial in store.trials(STUDY)}
     complete = Counter((t.arch_id, t.seed) for t in trials.values() if t.state is TrialState.COMPLETE)
     lost = {t.id for t in trials.values() if t.state is TrialState.INTERRUPTED}
@@ -167,7 +162,7 @@ def test_a_node_that_dies_in_the_middle_costs_no_result(cluster, zygote, begin, 
     assert set(complete.values()) == {1}
     assert all(trials[trial_id] == trial for trial_id, trial in before.items()), "a finished result changed"
     assert {t.state for t in trials.values()} == {TrialState.COMPLETE, TrialState.INTERRUPTED}
-    assert 1 <= len(lost) <= 4
+    assert len(lost) == 1, "of the trial that ran there"
     assert {t.retry_of for t in trials.values() if t.retry_of is not None} == lost
     assert any(t.resumed_epochs > 0 for t in trials.values() if t.retry_of in lost)
     assert {node for node, _ in places_in(tmp_path)} == set(cluster.nodes.values())
