@@ -15,7 +15,7 @@ import ray
 
 from experiments.data.config import DataConfig
 from experiments.nodes import check_nodes
-from experiments.ray_environment import QUIET, WORKER_ENVIRONMENT, authenticated_by, environment
+from experiments.ray_environment import QUIET, WORKER_ENVIRONMENT, authenticated_by, environment, without_messages
 from experiments.ray_session import started
 
 PATIENCE_S = 5
@@ -67,7 +67,7 @@ def connected(config: RayConfig) -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
-    with _joined(config) if config.address else started():
+    with without_messages(), _joined(config) if config.address else started():
         try:
             _require_shared_folder(config)
             yield

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ray import _raylet
+from ray._private import worker
 
 QUIET: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
 """Ray's own lines do not mix with ours."""
@@ -30,6 +31,17 @@ def environment(wanted: Mapping[str, str]) -> Iterator[None]:
     finally:
         for name in added:
             del os.environ[name]
+
+
+@contextlib.contextmanager
+def without_messages() -> Iterator[None]:
+    """Without what Ray prints of each death of a process, whatever its `log_to_driver`; the record has the reason."""
+    before = worker.print_to_stdstream
+    worker.print_to_stdstream = lambda *args, **named: None
+    try:
+        yield
+    finally:
+        worker.print_to_stdstream = before
 
 
 @contextlib.contextmanager

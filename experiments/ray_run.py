@@ -151,7 +151,7 @@ class _Bridge(_Unpickled, Callback):  # type: ignore[misc]
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         if self.fault is None:
             with self.guarded():
-                self._lose(self.trial_ids.pop(trial.trial_id), trial.get_error())
+                self._lose(self.trial_ids.pop(trial.trial_id), _told(trial))
 
     def _end(self, trial_id: int, failure: str | None) -> None:
         if self.stopping.is_asked and failure is None and not self.driver.is_trained(trial_id):
@@ -159,12 +159,18 @@ class _Bridge(_Unpickled, Callback):  # type: ignore[misc]
         else:
             self.driver.take_end(trial_id, failure)
 
-    def _lose(self, trial_id: int, error: Exception | None) -> None:
+    def _lose(self, trial_id: int, error: str) -> None:
         reason, is_fatal = why_it_died(error)
         if self.stopping.is_asked:
             self.driver.take_interrupted(trial_id)
         else:
-            self.driver.take_death(trial_id, reason, is_fatal=is_fatal)
+            self.driver.take_death(trial_id, reason, is_fatal=is_fatal, is_the_nodes="its node has died" in error)
+
+
+def _told(trial: Any) -> str:
+    """What Ray Tune says of a trial's end; its own `get_error` looks where the text comes later, if at all."""
+    file = trial.error_file
+    return Path(file).read_text() if file and Path(file).is_file() else ""
 
 
 def why_it_died(error: Exception | str | None) -> tuple[str, bool]:

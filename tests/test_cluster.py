@@ -1,6 +1,7 @@
 """Sweeps on a Ray cluster of three nodes with a token and PostgreSQL: mistakes, placement, nodes that die."""
 
 import os
+import re
 import time
 from collections import Counter
 from unittest import mock
@@ -164,6 +165,8 @@ def test_a_node_that_dies_in_the_middle_costs_no_result(cluster, zygote, begin, 
     assert {t.state for t in trials.values()} == {TrialState.COMPLETE, TrialState.INTERRUPTED}
     assert len(lost) == 1, "of the trial that ran there"
     assert {t.retry_of for t in trials.values() if t.retry_of is not None} == lost
+    assert all((trials[trial_id].reason or "").startswith("worker: The actor") for trial_id in lost)
+    assert "Raylet" not in (tmp_path / "said").read_text(), "nothing of Ray's stands between the lines"
     assert any(t.resumed_epochs > 0 for t in trials.values() if t.retry_of in lost)
     assert {node for node, _ in places_in(tmp_path)} == set(cluster.nodes.values())
     view = optuna.load_study(study_name=STUDY, storage=url).trials
@@ -176,3 +179,43 @@ def done(store):
 
 def has_checkpoint(cluster):
     return any((cluster.folder / "storage" / STUDY / "checkpoints").glob("*-epoch-*"))
+
+
+MISSING = """
+import os, sys
+
+def refuse(path, lost={lost!r}):
+    if str(path) == lost:
+        raise FileNotFoundError(2, "No such file or directory", lost)
+
+real = os.stat
+os.stat = lambda path, *words, **named: (refuse(path), real(path, *words, **named))[1]
+sys.addaudithook(lambda event, words: refuse(words[0]) if event == "open" else None)
+"""
+HIDDEN = """
+import sys
+
+sys.modules["experiments"] = None
+"""
+
+
+@pytest.mark.parametrize(
+    ("without", "rule"),
+    [
+        (MISSING, r"error: each node must have the data, but node \S+ \(\S+, {node}\) has not: .*images\.npz"),
+        (
+            HIDDEN,
+            r"error: each node must have the code, but node \S+ \(\S+, {node}\) has not \(.*experiments.*; install",
+        ),
+    ],
+    ids=["data", "code"],
+)
+def test_a_node_without_the_data_or_the_code_is_named(without, rule, cluster, refusal, images, tmp_path_factory):
+    site = tmp_path_factory.mktemp("site")
+    (site / "sitecustomize.py").write_text(without.format(lost=str(images)))
+    node = cluster.add("poor", num_cpus=1, env_vars={"PYTHONPATH": str(site)})
+    try:
+        said = refusal(*cluster.words, "resources.gpus=0")
+    finally:
+        cluster.kill("poor")
+    assert re.match(rule.format(node=node[:8]), said), said
