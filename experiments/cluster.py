@@ -1,11 +1,12 @@
-"""The Ray that a sweep runs on: started here or joined, private, and fit for its trials on every node."""
+"""The Ray that a sweep runs on: started here or joined, and fit for its trials on every node."""
 
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
-from collections.abc import Iterator, Mapping
+import socket
+import sys
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,46 +15,50 @@ import ray
 
 from experiments.data.config import DataConfig
 from experiments.nodes import check_nodes
-from experiments.reaper import reaped
+from experiments.ray_environment import QUIET, WORKER_ENVIRONMENT, authenticated_by, environment, without_messages
+from experiments.ray_session import started
 
-WORKER_ENVIRONMENT = {
-    # Waiting threads sleep: where they spin and another process needs the core, a step takes many times as long.
-    "OMP_WAIT_POLICY": "PASSIVE",
-}
-"""Of the processes that train; read when torch is loaded, so that a trial's setup would be too late."""
+PATIENCE_S = 5
+"""For a cluster's address to answer. Ray itself would wait for most of a minute where nobody listens."""
 
 
 @dataclass(frozen=True)
 class RayConfig:
-    """Where Ray runs. Raises ValueError for a token file that is not there or that others may read."""
+    """Where Ray runs. Raises ValueError for an address of another form, and for a token file that others may read."""
 
     address: str | None = None
-    """Address of a running cluster, or "auto"; None starts Ray on this machine."""
+    """HOST:PORT of a running cluster, or "auto" for that of this machine; None starts Ray on this machine."""
     storage: str | None = None
     """Folder that all nodes of a cluster reach, for trials' weights and checkpoints; None: on one node."""
     token_file: str | None = None
     """File with the cluster's authentication token; None: as Ray itself finds it, if it wants one."""
 
     def __post_init__(self) -> None:
-        if self.token_file is None:
-            return
-        file = Path(self.token_file).expanduser()
-        if not file.is_file():
+        if self.address not in (None, "auto") and self.place is None:
             raise ValueError(
-                f"ray.token_file must be a file, got {self.token_file}; ray get-auth-token --generate makes one"
+                f"ray.address must be HOST:PORT or auto, got {self.address}; write for example 10.0.0.1:6379"
             )
-        if file.stat().st_mode & 0o077:
-            raise ValueError(
-                f"ray.token_file must be readable by its owner alone, got {self.token_file} with mode "
-                f"{file.stat().st_mode & 0o777:o}; chmod 600 it"
-            )
+        if self.token_file is not None:
+            _require_private(self.token_file, Path(self.token_file).expanduser())
 
     @property
-    def authentication(self) -> dict[str, str]:
-        """What Ray reads of it from the environment."""
-        if self.token_file is None:
-            return {}
-        return {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(Path(self.token_file).expanduser().resolve())}
+    def place(self) -> tuple[str, int] | None:
+        """Host and port, of an address that tells them."""
+        host, _, port = (self.address or "").rpartition(":")
+        is_place = host and not host.endswith("/") and "//" not in host and port.isdecimal() and int(port) < 2**16
+        return (host.strip("[]"), int(port)) if is_place else None
+
+
+def _require_private(shown: str, file: Path) -> None:
+    if not file.is_file():
+        raise ValueError(f"ray.token_file must be a file, got {shown}; write the file with the cluster's token")
+    if file.stat().st_mode & 0o077:
+        raise ValueError(
+            f"ray.token_file must be readable by its owner alone, got {shown} with mode "
+            f"{file.stat().st_mode & 0o777:o}; chmod 600 it"
+        )
+    if not os.access(file, os.R_OK) or not file.read_text(errors="replace").strip():
+        raise ValueError(f"ray.token_file must hold a token that this user may read, got {shown}; copy the cluster's")
 
 
 @contextlib.contextmanager
@@ -62,9 +67,7 @@ def connected(config: RayConfig) -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
-    started_here = contextlib.nullcontext() if config.address else reaped()
-    with started_here, environment(config.authentication):
-        _init(config)
+    with without_messages(), _joined(config) if config.address else started():
         try:
             _require_shared_folder(config)
             yield
@@ -72,57 +75,79 @@ def connected(config: RayConfig) -> Iterator[None]:
             ray.shutdown()
 
 
-def require_able_nodes(data: DataConfig, image_size: int, fingerprint: str) -> None:
-    """Have each node of a cluster of several open the data with this code; raises ValueError naming one that cannot."""
+@contextlib.contextmanager
+def _joined(config: RayConfig) -> Iterator[None]:
+    """With a cluster that others may use too. Raises ValueError if it does not answer or does not let us in."""
+    if config.place is not None:
+        _require_listener(config)
+    own = None if config.token_file is None else Path(config.token_file).expanduser().resolve()
+    with contextlib.nullcontext() if own is None else authenticated_by(own):
+        try:
+            with environment({"RAY_gcs_server_port_wait_time_s": "2"}), _without_stderr():
+                ray.init(address=config.address, runtime_env={"env_vars": WORKER_ENVIRONMENT}, **QUIET)
+        except (ConnectionError, RuntimeError, ray.exceptions.AuthenticationError) as error:
+            raise _refusal(config, error) from error
+        yield
+
+
+def _require_listener(config: RayConfig) -> None:
+    assert config.place is not None
+    try:
+        socket.create_connection(config.place, timeout=PATIENCE_S).close()
+    except OSError as error:
+        raise ValueError(
+            f"ray.address must be that of a running cluster, got {config.address}: {error}; see that `ray status` "
+            f"there answers"
+        ) from error
+
+
+def _refusal(config: RayConfig, error: Exception) -> ValueError:
+    told = f"{error} {error.__cause__}"
+    if "InvalidAuthToken" not in told and not isinstance(error, ray.exceptions.AuthenticationError):
+        return ValueError(
+            f"ray.address must be that of a running cluster, got {config.address}: {_first_line(error)}; see that "
+            f"`ray status` there answers, and that Ray's version is the same here"
+        )
+    if config.token_file is None:
+        return ValueError(
+            f"the cluster {config.address} wants its token, got no ray.token_file; write ray.token_file=FILE"
+        )
+    return ValueError(
+        f"ray.token_file must be that of the cluster {config.address}, got {config.token_file}, whose token it does "
+        f"not accept; copy the token from the cluster's head"
+    )
+
+
+def _first_line(error: Exception) -> str:
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+
+
+@contextlib.contextmanager
+def _without_stderr() -> Iterator[None]:
+    """Without what Ray's C++ writes there on its way to an exception that says the same."""
+    sys.stderr.flush()
+    before = os.dup(2)
+    with open(os.devnull, "w") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(before, 2)
+        os.close(before)
+
+
+def require_able_nodes(nodes: Sequence[dict[str, Any]], data: DataConfig, image_size: int, fingerprint: str) -> None:
+    """Have these nodes of a cluster open the data with this code; raises ValueError naming one that cannot.
+
+    A cluster of one node is this machine, which has opened them.
+    """
     if len(alive_nodes()) > 1:
-        check_nodes(alive_nodes(), data, image_size, fingerprint)
+        check_nodes(nodes, data, image_size, fingerprint)
 
 
 def alive_nodes() -> list[dict[str, Any]]:
     """What Ray tells of the nodes that live."""
     return [node for node in ray.nodes() if node["Alive"]]
-
-
-@contextlib.contextmanager
-def environment(wanted: Mapping[str, str]) -> Iterator[None]:
-    """With these variables, where the user has not set them."""
-    added = {name: value for name, value in wanted.items() if name not in os.environ}
-    os.environ.update(added)
-    try:
-        yield
-    finally:
-        for name in added:
-            del os.environ[name]
-
-
-def _init(config: RayConfig) -> None:
-    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
-    if config.address:
-        try:
-            ray.init(address=config.address, runtime_env={"env_vars": WORKER_ENVIRONMENT}, **quiet)
-        except (ConnectionError, RuntimeError, ray.exceptions.AuthenticationError) as error:
-            raise ValueError(
-                f"ray.address must be that of a running cluster, got {config.address}: {_first_line(error)}; see that "
-                f"`ray status` there answers, and that ray.token_file is the cluster's"
-            ) from error
-        return
-    # Workers inherit the environment of a Ray that starts here, without the two seconds that a runtime_env takes.
-    with environment(WORKER_ENVIRONMENT), _private_files():
-        ray.init(include_dashboard=False, **quiet)
-
-
-@contextlib.contextmanager
-def _private_files() -> Iterator[None]:
-    """Whatever is created, Ray's session folder and token among it, nobody else may read."""
-    before = os.umask(0o077)
-    try:
-        yield
-    finally:
-        os.umask(before)
-
-
-def _first_line(error: Exception) -> str:
-    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
 
 
 def _require_shared_folder(config: RayConfig) -> None:

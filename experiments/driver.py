@@ -148,7 +148,10 @@ class Driver:
                 self._queue.appendleft((variant, seed))
 
     def take_death(self, trial_id: int, reason: str, *, is_fatal: bool = False) -> None:
-        """Record that a trial's worker died; it is retried, from its checkpoint if it has one, but not for ever."""
+        """Record that a trial's worker died; it is retried, from its checkpoint if it has one, but not for ever.
+
+        That its whole node died says nothing of the trial, and is not counted.
+        """
         job, key = self._jobs[trial_id], self._key(trial_id)
         went_on = len(self._epochs[trial_id]) > job.trial.resumed_epochs
         self._deaths[key] = 0 if went_on else self._deaths[key] + 1

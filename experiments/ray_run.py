@@ -20,9 +20,9 @@ from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import Searcher
 
 from db import Recorder
-from experiments.cluster import environment
 from experiments.driver import Driver
 from experiments.jobs import bad_metric
+from experiments.ray_environment import environment
 from experiments.schedulers import SchedulerConfig, make_scheduler
 from experiments.slots import Slots
 from experiments.stopping import Stopping

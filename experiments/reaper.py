@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import os
 import select
+import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import psutil
 
@@ -19,10 +21,10 @@ PATIENCE_S = 10.0
 
 
 @contextlib.contextmanager
-def reaped() -> Iterator[None]:
-    """See to it that all processes which this one starts end soon after it, even if it is killed."""
+def reaped(folder: Path) -> Iterator[None]:
+    """See to it that all processes which this one starts, and their folder, are soon gone after it, even if killed."""
     reaper = subprocess.Popen(
-        [sys.executable, "-m", "experiments.reaper", str(os.getpid())],
+        [sys.executable, "-m", "experiments.reaper", str(os.getpid()), str(folder)],
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -35,7 +37,7 @@ def reaped() -> Iterator[None]:
             reaper.communicate(b"ended by itself", timeout=PATIENCE_S)
 
 
-def main(sweep: psutil.Process) -> None:
+def main(sweep: psutil.Process, folder: Path) -> None:
     """Remember what the sweep starts until its end, which closes the pipe; then end it, unless the sweep said goodbye.
 
     A process is known by its number and when it began: another one that gets the number is left alone.
@@ -50,7 +52,8 @@ def main(sweep: psutil.Process) -> None:
     for process in started - {psutil.Process()}:
         with contextlib.suppress(psutil.Error):
             process.kill()
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 if __name__ == "__main__":
-    main(psutil.Process(int(sys.argv[1])))
+    main(psutil.Process(int(sys.argv[1])), Path(sys.argv[2]))

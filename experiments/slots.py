@@ -6,6 +6,7 @@ import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 
@@ -95,17 +96,28 @@ def check_fits_here(config: ResourcesConfig) -> None:
 
 def _slots(config: ResourcesConfig, nodes: Sequence[Mapping[str, float]]) -> Slots:
     """Slots where the nodes have so much."""
-    gpus = config.gpus if config.gpus is not None else float(any(node.get("GPU") for node in nodes))
+    gpus = _gpus(config, nodes)
     _require_repeatable(config, gpus)
     fits = sum(_fit(config, gpus, node) for node in nodes)
     if fits < 1:
         custom = "".join(f" resources.custom.{name}={wanted:g}" for name, wanted in config.custom.items())
         raise ValueError(
             f"a trial must fit a machine, got resources.cpus={config.cpus:g} resources.gpus={gpus:g}{custom} with "
-            f"{' and '.join(map(_describe_node, nodes))} there; ask for less"
+            f"{' and '.join(_describe_node(config, node) for node in nodes)} there; ask for less"
         )
     concurrent = int(min(fits, config.max_concurrent or math.inf))
     return Slots(config.cpus, gpus, concurrent, config.deterministic, config.kernels, config.custom)
+
+
+def trial_nodes(config: ResourcesConfig) -> list[dict[str, Any]]:
+    """The nodes on which a trial fits: a cluster's head, for one, may be left to Ray itself."""
+    gpus = _gpus(config, [node["Resources"] for node in alive_nodes()])
+    return [node for node in alive_nodes() if _fit(config, gpus, node["Resources"]) >= 1]
+
+
+def _gpus(config: ResourcesConfig, nodes: Sequence[Mapping[str, float]]) -> float:
+    """GPUs of a trial."""
+    return config.gpus if config.gpus is not None else float(any(node.get("GPU") for node in nodes))
 
 
 def _fit(config: ResourcesConfig, gpus: float, node: Mapping[str, float]) -> float:
@@ -114,8 +126,9 @@ def _fit(config: ResourcesConfig, gpus: float, node: Mapping[str, float]) -> flo
     return min(_whole(node.get("CPU", 0.0) / config.cpus), _fits_gpus(gpus, node.get("GPU", 0.0)), *own)
 
 
-def _describe_node(node: Mapping[str, float]) -> str:
-    return f"{node.get('CPU', 0):g} CPUs, {node.get('GPU', 0):g} GPUs"
+def _describe_node(config: ResourcesConfig, node: Mapping[str, float]) -> str:
+    own = "".join(f", {node.get(name, 0):g} {name}" for name in config.custom)
+    return f"{node.get('CPU', 0):g} CPUs, {node.get('GPU', 0):g} GPUs{own}"
 
 
 def _require_repeatable(config: ResourcesConfig, gpus: float) -> None:

@@ -48,7 +48,7 @@ from experiments.progress import SweepProgress
 from experiments.provenance import provenance
 from experiments.proxies import Proxies
 from experiments.ray_run import run
-from experiments.slots import Slots, plan_slots
+from experiments.slots import Slots, plan_slots, trial_nodes
 from experiments.stopping import Stopping
 from experiments.suggest import Suggester, make_suggester
 from experiments.sweep_config import SweepConfig
@@ -84,8 +84,10 @@ def sweep(config: SweepConfig, console: Console, *, trainable: type[Trainable] =
     stopping = Stopping()
     with connected(config.ray), stopping.listening():
         slots = plan_slots(config.resources)
-        console.print(f"{slots.describe()}\n", highlight=False)
-        require_able_nodes(config.data.resolved(), config.proxy.image_size, dataset.fingerprint)
+        nodes = trial_nodes(config.resources)
+        require_able_nodes(nodes, config.data.resolved(), config.proxy.image_size, dataset.fingerprint)
+        told = f"record {config.storage.shown}, {config.seeds} seed(s) a variant, {slots.describe()}"
+        console.print(f"{told}\n", highlight=False)
         with Store.open(config.storage.url) as store:
             if store.backup:
                 console.print(f"the record is upgraded; as it was, it is kept in {store.backup}", highlight=False)
@@ -230,7 +232,6 @@ def _introduce(
     proxies_told = proxy_cautions(Proxies(space, config.proxy, dataset.channels, dataset.num_classes))
     for caution in filter(None, [dataset.caution, *proxies_told, latency_told, kernels_told]):
         console.print(f"caution: {caution}", style="yellow", highlight=False)
-    console.print(f"record {config.storage.shown}, {config.seeds} seed(s) a variant", highlight=False, end=", ")
 
 
 def _conditions(config: SweepConfig, space: Space, dataset: Dataset, slots: Slots) -> Conditions:

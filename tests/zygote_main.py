@@ -13,17 +13,25 @@ from typing import Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import experiments.sweep  # first: it sets what Ray reads when it is imported
+
+# isort: split
+import ray
 from ray import tune
 from ray.tune.result import SHOULD_CHECKPOINT
-
-import experiments.sweep
 
 
 class TickTrial(tune.Trainable):  # type: ignore[misc]
     """Takes TICK_S seconds an epoch. Its accuracy is a hash over all epochs so far: only a true checkpoint goes on."""
 
+    places: str | None = None
+    """A file to which each trial adds a line: the node that it runs on, and whether on a GPU."""
+
     def setup(self, config: dict[str, Any]) -> None:
         self.spec = config["spec"]
+        if self.places is not None:
+            with open(self.places, "a") as file:
+                file.write(f"{ray.get_runtime_context().get_node_id()} {config['on_gpu']}\n")
         self.key = json.dumps([self.spec["arch"], self.spec["seed"]], sort_keys=True)
         self.tick_s = float(os.environ.get("TICK_S", "0.25"))
         self.done, self.value = 0, ""
@@ -61,6 +69,7 @@ def sweep(folder: str, words: list[str], environment: dict[str, str]) -> None:
     os.setsid()
     os.chdir(folder)
     os.environ.update(environment)
+    TickTrial.places = environment.get("TICK_PLACES")
     said = os.open("said", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     for stream in (1, 2):
         os.dup2(said, stream)
