@@ -15,7 +15,10 @@ RAY = "ray"
 """The group of all files with tests that use Ray: one Ray at a time is enough for two cores."""
 USES_RAY = re.compile(r"\bshared_ray\b|\bmark\.ray\b")
 
-LONGEST = (RAY, "test_cost_property.py", "test_kernels.py", "test_native_kernels.py", "test_triton_kernels.py")
+LONGEST = (
+    RAY, "test_kernels.py", "test_cost_property.py", "test_operators.py", "test_native_kernels.py",
+    "test_triton_kernels.py", "test_import_order.py", "test_driver.py",
+)  # fmt: skip
 """Groups that take long; begun first, so that both processes end at about the same time."""
 
 
