@@ -114,9 +114,10 @@ def read_architectures(session: Session, study: StudyRow, *, described: bool) ->
     fields = _Fields(ArchitectureRecord, ArchitectureRow, without=() if described else ("description",))
     asked = queries.architectures_of(study)
     measured = _latencies(session, queries.latencies_of(asked), study.latency) if study.latency else {}
-    rows = session.execute(asked.with_only_columns(*fields.columns), execution_options=_STREAMED)
-    found = ({"description": _UNREAD, **fields.values(row, StoredJson)} for row in rows)
-    return {own["arch_id"]: ArchitectureRecord(**own, latency_ms=measured.get(own["arch_id"])) for own in found}
+    with _collector_paused():
+        rows = session.execute(asked.with_only_columns(*fields.columns), execution_options=_STREAMED)
+        found = ({"description": _UNREAD, **fields.values(row, StoredJson)} for row in rows)
+        return {own["arch_id"]: ArchitectureRecord(**own, latency_ms=measured.get(own["arch_id"])) for own in found}
 
 
 @contextmanager
