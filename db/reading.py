@@ -75,17 +75,20 @@ class _Fields:
         names = [field.name for field in dataclasses.fields(record) if field.metadata != DERIVED]
         self.names = [name for name in names if name in columns and name not in without]
         self._own = [columns[name] for name in self.names]
-        self._json = [isinstance(column.type, JSON) for column in self._own]
+        self._json_names = [column.name for column in self._own if isinstance(column.type, JSON)]
 
     @property
     def columns(self) -> list[ColumnElement[Any]]:
         """What to select, JSON as its text."""
-        return [as_type(own, Text) if is_json else own for own, is_json in zip(self._own, self._json, strict=True)]
+        return [as_type(own, Text) if own.name in self._json_names else own for own in self._own]
 
     def values(self, row: Iterable[Any], parse: Parse) -> dict[str, Any]:
         """The fields of a row of `columns`."""
-        named = zip(self.names, row, self._json, strict=True)
-        return {name: parse(value) if is_json and value is not None else value for name, value, is_json in named}
+        values = dict(zip(self.names, row, strict=True))
+        for name in self._json_names:
+            if values[name] is not None:
+                values[name] = parse(values[name])
+        return values
 
 
 def read_trials(session: Session, study: str) -> list[TrialRecord]:
