@@ -101,7 +101,8 @@ def seed_noise(frame: pd.DataFrame) -> SeedNoise | None:
 def _trial_numbers(metric: Metric, trials: Sequence[TrialRecord], architectures: Architectures) -> list[float | None]:
     """A metric of each trial, or of its target; no accuracy unless it is COMPLETE."""
     if metric.record is ArchitectureRecord:
-        return [metric.of(architectures[trial.arch_id]) for trial in trials]
+        known = {arch_id: metric.of(architectures[arch_id]) for arch_id in {trial.arch_id for trial in trials}}
+        return [known[trial.arch_id] for trial in trials]
     if metric is ACCURACY:
         return [metric.of(trial) if trial.state is TrialState.COMPLETE else None for trial in trials]
     return [metric.of(trial) for trial in trials]

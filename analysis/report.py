@@ -22,6 +22,7 @@ from analysis.picture import front_png
 from analysis.results import Results, read_results, with_epochs
 from analysis.tables import front_table
 from db import StorageConfig, Store
+from db.collector import collector_paused
 from space.cli import run_entry_point, to_typed
 
 
@@ -65,8 +66,9 @@ def write_report(store: Store, study_name: str, out: Path | None = None) -> Repo
 
 def read_report(store: Store, study_name: str) -> tuple[Results, pd.DataFrame]:
     """What a report tells: the study's rows, with the epochs of the curves that are drawn, and its variant frame."""
-    results = read_results(store, study_name)
-    frame = variant_frame(results.study, results.trials, results.architectures)
+    with collector_paused():
+        results = read_results(store, study_name)
+        frame = variant_frame(results.study, results.trials, results.architectures)
     return with_epochs(store, results, drawn_trials(results, frame)), frame
 
 
