@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -34,19 +35,20 @@ VARIANT_COLUMNS = (
 )  # fmt: skip
 
 
-def trial_frame(
-    study: StudyRecord,
-    trials: Sequence[TrialRecord],
-    architectures: Architectures,
-    labels: Mapping[str, str] | None = None,
-) -> pd.DataFrame:
+def trial_frame(study: StudyRecord, trials: Sequence[TrialRecord], architectures: Architectures) -> pd.DataFrame:
     """A row a trial of any state, in the record's order, with the columns TRIAL_COLUMNS.
 
-    Accuracy is empty unless COMPLETE. `labels` are those of `variant_labels`, if they are known already.
-    Raises ValueError for trials that are not of one experiment.
+    Accuracy is empty unless COMPLETE. Raises ValueError for trials that are not of one experiment.
     """
     _require_one_experiment(study, trials)
-    labels = variant_labels(study, trials) if labels is None else labels
+    columns = trial_columns(study, trials, architectures, variant_labels(study, trials))
+    return pd.DataFrame(columns, dtype=None if trials else object)
+
+
+def trial_columns(
+    study: StudyRecord, trials: Sequence[TrialRecord], architectures: Architectures, labels: Mapping[str, str]
+) -> dict[str, list[Any]]:
+    """The columns of `trial_frame` as lists, by name; `labels` are those of `variant_labels`."""
     # Trials of one reading share their variants' mappings: each is written once.
     texts = {id(variant): json.dumps(variant) for variant in {id(t.variant): t.variant for t in trials}.values()}
     columns: dict[str, list[Any]] = {
@@ -59,7 +61,7 @@ def trial_frame(
         **{metric.column: _trial_numbers(metric, trials, architectures) for metric in COLUMNS.values()},
     }
     own = {name: [getattr(t, name) for t in trials] for name in TRIAL_COLUMNS if name not in columns}
-    return pd.DataFrame({**columns, **own}, columns=list(TRIAL_COLUMNS))
+    return {name: (columns | own)[name] for name in TRIAL_COLUMNS}
 
 
 def variant_frame(
@@ -80,11 +82,8 @@ def variant_frame(
     Raises ValueError for trials that are not of one experiment.
     """
     _require_one_experiment(study, trials)
-    labels = variant_labels(study, trials)
-    rows = [
-        _variant_row(study, own, architectures, labels[arch_id]) for arch_id, own in _by_architecture(trials).items()
-    ]
-    frame = pd.DataFrame(rows, columns=list(VARIANT_COLUMNS)).astype({"is_baseline": bool})
+    columns = _variant_columns(study, trials, architectures)
+    frame = pd.DataFrame(columns, dtype=None if trials else object).astype({"is_baseline": bool})
     order = {ACCURACY.column: False, "gmacs": True, "label": True}
     frame = frame.sort_values(list(order), ascending=list(order.values())).reset_index(drop=True)
     noise = seed_noise(frame)
@@ -102,40 +101,58 @@ def seed_noise(frame: pd.DataFrame) -> SeedNoise | None:
 def _trial_numbers(metric: Metric, trials: Sequence[TrialRecord], architectures: Architectures) -> list[float | None]:
     """A metric of each trial, or of its target; no accuracy unless it is COMPLETE."""
     if metric.record is ArchitectureRecord:
-        return [metric.of(architectures[trial.arch_id]) for trial in trials]
+        known = {arch_id: metric.of(architectures[arch_id]) for arch_id in {trial.arch_id for trial in trials}}
+        return [known[trial.arch_id] for trial in trials]
     if metric is ACCURACY:
         return [metric.of(trial) if trial.state is TrialState.COMPLETE else None for trial in trials]
     return [metric.of(trial) for trial in trials]
 
 
-def _variant_row(
-    study: StudyRecord, trials: Sequence[TrialRecord], architectures: Architectures, label: str
-) -> dict[str, Any]:
-    first, counted = trials[0], _counted(trials)
-    accuracies = [share for trial in counted if (share := ACCURACY.of(trial)) is not None]
-    return {
-        "label": label,
-        "arch_id": first.arch_id,
-        "trained_arch_id": first.trained_arch_id,
-        "is_baseline": first.arch_id == study.baseline_arch_id,
-        "seeds": len(counted),
-        **_means(architectures[first.arch_id], counted),
-        DEVIATION: _deviation(accuracies),
-        WIDTH_FACTOR: matched_factor(study, architectures[first.arch_id]),
-        **_proxy_cost(architectures.get(first.trained_arch_id)),
-        **{state.value.lower(): sum(trial.state is state for trial in trials) for state in TrialState},
+def _variant_columns(
+    study: StudyRecord, trials: Sequence[TrialRecord], architectures: Architectures
+) -> dict[str, list[Any]]:
+    labels, groups = variant_labels(study, trials), _by_architecture(trials)
+    targets = [architectures[arch_id] for arch_id in groups]
+    trained_ids = [own[0].trained_arch_id for own in groups.values()]
+    trained = [architectures.get(arch_id) for arch_id in trained_ids]
+    counted = [_counted(own) for own in groups.values()]
+    states = [Counter(trial.state for trial in own) for own in groups.values()]
+    columns: dict[str, list[Any]] = {
+        "label": [labels[arch_id] for arch_id in groups],
+        "arch_id": list(groups),
+        "trained_arch_id": trained_ids,
+        "is_baseline": [arch_id == study.baseline_arch_id for arch_id in groups],
+        "seeds": [len(own) for own in counted],
+        **{metric.column: _means(metric, targets, counted) for metric in COLUMNS.values()},
+        DEVIATION: [_deviation(_known(ACCURACY, own)) for own in counted],
+        WIDTH_FACTOR: [matched_factor(study, target) for target in targets],
+        "proxy_gmacs": [_cost("gmacs", record) for record in trained],
+        "proxy_params_m": [_cost("params", record) for record in trained],
+        **{state.value.lower(): [count[state] for count in states] for state in TrialState},
     }
+    return {name: columns[name] for name in VARIANT_COLUMNS}
 
 
-def _means(architecture: ArchitectureRecord, trials: Sequence[TrialRecord]) -> dict[str, float]:
-    return {metric.column: _mean(metric, architecture, trials) for metric in COLUMNS.values()}
-
-
-def _mean(metric: Metric, architecture: ArchitectureRecord, trials: Sequence[TrialRecord]) -> float:
+def _means(
+    metric: Metric, targets: Sequence[ArchitectureRecord], counted: Sequence[Sequence[TrialRecord]]
+) -> list[float]:
+    """A metric of each target, or its mean over each variant's trials that count; NaN where there is none."""
     if metric.record is ArchitectureRecord:
-        return _or_nan(metric.of(architecture))
-    values = [value for trial in trials if (value := metric.of(trial)) is not None]
+        return [_or_nan(metric.of(target)) for target in targets]
+    return [_mean(_known(metric, trials)) for trials in counted]
+
+
+def _known(metric: Metric, trials: Sequence[TrialRecord]) -> list[float]:
+    return [value for trial in trials if (value := metric.of(trial)) is not None]
+
+
+def _mean(values: Sequence[float]) -> float:
     return math.fsum(values) / len(values) if values else math.nan
+
+
+def _cost(name: str, trained: ArchitectureRecord | None) -> float:
+    """A metric of the network that was trained; NaN where its row is not known."""
+    return math.nan if trained is None else _or_nan(COLUMNS[name].of(trained))
 
 
 def _deviation(values: Sequence[float]) -> float:
@@ -144,17 +161,8 @@ def _deviation(values: Sequence[float]) -> float:
         return math.nan
     if min(values) == max(values):
         return 0.0
-    mean = math.fsum(values) / len(values)
+    mean = _mean(values)
     return math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1))
-
-
-def _proxy_cost(trained: ArchitectureRecord | None) -> dict[str, float]:
-    if trained is None:
-        return {"proxy_gmacs": math.nan, "proxy_params_m": math.nan}
-    return {
-        "proxy_gmacs": _or_nan(COLUMNS["gmacs"].of(trained)),
-        "proxy_params_m": _or_nan(COLUMNS["params"].of(trained)),
-    }
 
 
 def _counted(trials: Iterable[TrialRecord]) -> list[TrialRecord]:

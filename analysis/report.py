@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import csv
+import io
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import hydra
 import pandas as pd
@@ -14,12 +16,13 @@ from rich.console import Console
 
 from analysis.curve_plot import drawn_trials
 from analysis.files import folder_below, write_whole
-from analysis.frame import trial_frame, variant_frame
+from analysis.frame import trial_columns, variant_frame
 from analysis.page_html import report_html
 from analysis.picture import front_png
 from analysis.results import Results, read_results, with_epochs
 from analysis.tables import front_table
 from db import StorageConfig, Store
+from db.collector import collector_paused
 from space.cli import run_entry_point, to_typed
 
 
@@ -63,8 +66,9 @@ def write_report(store: Store, study_name: str, out: Path | None = None) -> Repo
 
 def read_report(store: Store, study_name: str) -> tuple[Results, pd.DataFrame]:
     """What a report tells: the study's rows, with the epochs of the curves that are drawn, and its variant frame."""
-    results = read_results(store, study_name)
-    frame = variant_frame(results.study, results.trials, results.architectures)
+    with collector_paused():
+        results = read_results(store, study_name)
+        frame = variant_frame(results.study, results.trials, results.architectures)
     return with_epochs(store, results, drawn_trials(results, frame)), frame
 
 
@@ -77,7 +81,8 @@ def write_files(results: Results, frame: pd.DataFrame, folder: Path) -> ReportFi
         write_whole(files.variants, _csv(frame))
         write_whole(files.front, front_png(frame, f"{results.study.name}: accuracy against cost"))
         labels = dict(zip(frame["arch_id"], frame["label"], strict=True))
-        write_whole(files.trials, _csv(trial_frame(results.study, results.trials, results.architectures, labels)))
+        trials = trial_columns(results.study, results.trials, results.architectures, labels)
+        write_whole(files.trials, _columns_csv(trials))
     except OSError as error:
         raise ValueError(
             f"the report's folder must be writable, got {folder} ({error.strerror}); choose another with out=FOLDER"
@@ -88,6 +93,19 @@ def write_files(results: Results, frame: pd.DataFrame, folder: Path) -> ReportFi
 def _csv(frame: pd.DataFrame) -> Callable[[BinaryIO], None]:
     """What writes the frame into a file, some rows at a time."""
     return lambda file: frame.to_csv(file, index=False, mode="wb", encoding="utf-8")
+
+
+def _columns_csv(columns: Mapping[str, Sequence[Any]]) -> Callable[[BinaryIO], None]:
+    """The same of columns: of very many rows a frame would take longer to make and to write than all the rest."""
+
+    def write(file: BinaryIO) -> None:
+        text = io.TextIOWrapper(file, encoding="utf-8", newline="")
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(columns)
+        writer.writerows(zip(*columns.values(), strict=True))
+        text.detach()  # the file is its owner's to close
+
+    return write
 
 
 @hydra.main(version_base=None, config_path="conf", config_name="report")

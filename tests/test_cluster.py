@@ -15,6 +15,8 @@ from zygote import running_zygote
 from db import Store, TrialState
 from experiments.cluster import RayConfig
 
+pytestmark = pytest.mark.ray
+
 STUDY = "tiny_demo-npz"
 WORDS = ["space=tiny_demo", "data=npz", "proxy.image_size=16", "recipe.batch_size=8", "checkpoint_s=0"]
 

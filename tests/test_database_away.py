@@ -9,12 +9,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import optuna
+import pytest
 from postgres import PostgresServer
 from zygote import Zygote
 
 from db import LeadRecord, Spool, Store, TrialEnd, TrialRecord, TrialState
 from db.spool import Later
 from experiments.optuna_tables import open_optuna
+
+pytestmark = pytest.mark.ray
 
 STUDY = "away"
 EPOCHS = 3

@@ -19,6 +19,8 @@ from db import RecordFull, Store, TrialRecord, TrialState
 from db.engine import open_engine
 from db.urls import parse_url
 
+pytestmark = pytest.mark.ray
+
 STUDY = "full"
 TRIALS = 18
 WORDS = (

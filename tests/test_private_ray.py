@@ -4,6 +4,10 @@ import os
 import subprocess
 import sys
 
+import pytest
+
+pytestmark = pytest.mark.ray
+
 PROGRAM = """
 import os, pwd, stat, subprocess, sys
 from pathlib import Path

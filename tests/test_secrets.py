@@ -24,6 +24,8 @@ from db import StorageConfig, Store
 from db.urls import parse_url, show_url
 from space.cli import run_entry_point
 
+pytestmark = pytest.mark.ray
+
 PASSWORD = "Hq7head' \"@{}%41/:#?&=\\ tailVx2"
 TRACES = [part for core in ("Hq7head", "tailVx2") for part in (core, core[::-1])]
 USER = "searcher"

@@ -8,18 +8,24 @@ from types import SimpleNamespace
 import workers
 
 HERE = Path(__file__).parent
-USERS_OF_RAY = {"test_benchmark_trials.py", "test_ray_run.py", "test_sweep_cli.py"}
+USERS_OF_RAY = {"test_killed_worker.py", "test_ray_run.py", "test_sweep_cli.py"}
+STARTERS_OF_RAYS = {"test_benchmark_trials.py", "test_cluster.py", "test_killed_driver.py"}
 
 
-def test_files_that_use_ray_are_one_group_and_all_others_stand_alone() -> None:
+def test_files_that_use_ray_are_two_groups_and_all_others_stand_alone() -> None:
     groups = {file.name: workers.group_of(file) for file in HERE.glob("test_*.py")}
-    together = {name for name, group in groups.items() if group == workers.RAY}
-    assert together >= USERS_OF_RAY
-    assert all(group == name for name, group in groups.items() if name not in together)
+    users, starters = (
+        {name for name, group in groups.items() if group == one} for one in (workers.RAY, workers.OWN_RAYS)
+    )
+    assert users >= USERS_OF_RAY
+    assert starters >= STARTERS_OF_RAYS
+    assert all(group == name for name, group in groups.items() if name not in users | starters)
 
 
 def test_what_begins_first_is_there() -> None:
-    assert {name for name in workers.LONGEST if name != workers.RAY} <= {file.name for file in HERE.glob("test_*.py")}
+    assert {name for name in workers.LONGEST if name != workers.OWN_RAYS} <= {
+        file.name for file in HERE.glob("test_*.py")
+    }
 
 
 def test_the_scheduler_gives_a_group_to_one_process() -> None:

@@ -12,14 +12,17 @@ import pytest
 WORKERS = 2
 
 RAY = "ray"
-"""The group of all files with tests that use Ray: one Ray at a time is enough for two cores."""
-USES_RAY = re.compile(r"\bshared_ray\b|\bmark\.ray\b")
+"""The group of all files that share one Ray."""
+OWN_RAYS = "rays"
+"""The group of all files with tests that start a Ray, or several: one of them at a time is enough for two cores."""
+GROUPS = {RAY: re.compile(r"\bshared_ray\b"), OWN_RAYS: re.compile(r"\bmark\.ray\b")}
 
 LONGEST = (
-    RAY, "test_kernels.py", "test_cost_property.py", "test_operators.py", "test_native_kernels.py",
+    OWN_RAYS, "test_kernels.py", "test_cost_property.py", "test_operators.py", "test_native_kernels.py",
     "test_triton_kernels.py", "test_import_order.py", "test_driver.py",
 )  # fmt: skip
-"""Groups that take long; begun first, so that both processes end at about the same time."""
+"""Groups that take long; begun first, so that both processes end at about the same time. Those that share a Ray come
+last, when most of the others' own are gone."""
 
 
 def workers_for(config: pytest.Config) -> int:
@@ -34,14 +37,15 @@ def is_one_of_several(config: pytest.Config) -> bool:
 
 @cache
 def group_of(file: Path) -> str:
-    """What one process runs in order: a file, whose fixtures are then made once, or all that use Ray."""
-    return RAY if USES_RAY.search(file.read_text()) else file.name
+    """What one process runs in order: a file, whose fixtures are then made once, or all of a group."""
+    text = file.read_text()
+    return next((group for group, uses in GROUPS.items() if uses.search(text)), file.name)
 
 
 def longest_first(items: list[pytest.Item]) -> None:
     """Sort tests by their group, and leave them as they are within it."""
-    order = {name: place for place, name in enumerate(LONGEST)}
-    items.sort(key=lambda item: order.get(group_of(item.path), len(order)))
+    order = {name: place for place, name in enumerate(LONGEST)} | {RAY: len(LONGEST) + 1}
+    items.sort(key=lambda item: order.get(group_of(item.path), len(LONGEST)))
 
 
 def scheduler(config: pytest.Config, log: Any) -> Any:
