@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import gc
 import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -115,6 +116,7 @@ def main(cfg: DictConfig) -> None:
     console = Console()
     with Store.open(config.storage.url, create=False) as store:
         results, frame = read_report(store, config.study)
+    gc.freeze()  # all of it is needed to the end: the collector need not look at it again
     files = write_files(results, frame, default_folder(config.study) if config.out is None else Path(config.out))
     console.print(front_table(frame, results.study.objectives))
     for path in (files.html, files.variants, files.trials, files.front):
