@@ -141,8 +141,8 @@ NUMBERS = [
 ]
 
 RESOURCES = [
-    sweep("more CPUs than exist", "resources.cpus=1000", "a trial must fit the machines", "cpus=1000", "ask for less"),
-    sweep("more GPUs than exist", "resources.gpus=300", "a trial must fit the machines", "gpus=300", "ask for less"),
+    sweep("more CPUs than exist", "resources.cpus=1000", "a trial must fit a machine", "cpus=1000", "ask for less"),
+    sweep("more GPUs than exist", "resources.gpus=300", "a trial must fit a machine", "gpus=300", "ask for less"),
     sweep("GPUs of halves", "resources.gpus=1.5", "resources.gpus must be", "got 1.5", "write resources.gpus=1"),
     sweep(
         "CPUs -1", "resources.cpus=-1", "resources.cpus must be above 0, got -1", "write for example resources.cpus=1"
@@ -276,10 +276,17 @@ DATABASES = [
     ),
     sweep(
         "unknown dialect",
-        "storage.url=mysql://me:secret@host/x",
+        "storage.url=mysql://me@host/x",
         "must be SQLite, or PostgreSQL",
-        "me:***@host",
+        "me@host",
         "write",
+    ),
+    sweep(
+        "a password for others to read",
+        "storage.url=postgresql://me:secret@host/x",
+        "a command must hold no password",
+        "storage.url",
+        "PGPASSFILE",
     ),
     sweep(
         "database in memory", "storage.url=sqlite:///:memory:", "must be a plain file", "write storage.url=sqlite:///"
@@ -291,8 +298,8 @@ DATABASES = [
     BadInput(
         "no server",
         "report",
-        "study=x storage.url='postgresql://me:secret@127.0.0.1:1/x?connect_timeout=2'",
-        ("cannot open the database", "me:***@127.0.0.1:1/x", "see that the server runs"),
+        "study=x storage.url='postgresql://me@127.0.0.1:1/x?connect_timeout=2'",
+        ("cannot open the database", "me@127.0.0.1:1/x", "see that the server runs"),
     ),
     *(
         BadInput(f"{id}, {command}", command, words, told, prepare)
@@ -554,7 +561,7 @@ EXPORTS = [
         "variants is a file",
         "export",
         f"study={STUDY} name=x variants=runs/transxnet.db",
-        ("runs/transxnet.db", "name another"),
+        ("runs/transxnet.db", "write variants=FOLDER for another"),
         record,
     ),
 ]
@@ -564,7 +571,9 @@ OTHERS = [
     BadInput(
         "report of a misspelt study", "report", "study=tiny_demo-digts", ("no study named", f"mean {STUDY}?"), record
     ),
-    BadInput("report of a path", "report", "study=../x", ("no study named '../x'", "known are"), record),
+    BadInput(
+        "report of a path", "report", "study=../x", ("study must be 1 to 64 letters", "got '../x'", "try 'x'"), record
+    ),
     BadInput(
         "report into a file",
         "report",
@@ -633,12 +642,14 @@ def run_without_ray(patch: pytest.MonkeyPatch) -> None:
     import experiments.sweep
     from experiments.slots import Slots
 
-    def run(driver: Any, *others: Any) -> bool:
+    def run(driver: Any, *others: Any, **options: Any) -> bool:
         work(driver)
         return True
 
     patch.setattr(experiments.sweep, "connected", nullcontext)
     patch.setattr(experiments.sweep, "plan_slots", lambda resources: Slots(1, 0, 1))
+    patch.setattr(experiments.sweep, "trial_nodes", lambda resources: [])
+    patch.setattr(experiments.sweep, "require_able_nodes", lambda *asked: None)
     patch.setattr(experiments.sweep, "run", run)
 
 
