@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import resource
 import runpy
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -59,6 +61,27 @@ def report(asked: Asked) -> None:
     _run("analysis.report", f"storage.url={asked.url}", f"study={asked.study}", f"out={asked.folder / 'report'}")
 
 
+def results(asked: Asked) -> None:
+    """Write the results of 1,000 trials with all their epochs, each as it comes, Optuna's tables as well."""
+    from benchmarks.big_record import OBJECTIVES, Settings
+    from experiments.candidates import Budget, Candidates
+    from experiments.objectives import directions, read_objectives
+    from experiments.suggest import SearchConfig, make_suggester
+
+    settings, objectives = Settings(asked.epochs), read_objectives(OBJECTIVES)
+    candidates = Candidates(settings.space, Budget())
+    suggester = make_suggester(SearchConfig("random"), candidates, directions(objectives), 1)
+    fresh = dataclasses.replace(asked, study="results", seeds=1, variants=RESULTS)
+    with _driver(fresh, candidates, suggester, with_view=True) as (driver, recorder):
+        for _ in range(RESULTS):
+            job = driver.next_job()
+            assert job is not None
+            for epoch in range(1, asked.epochs + 1):
+                driver.take_epoch(job.trial_id, {**METRICS, "epoch": epoch})
+            driver.take_end(job.trial_id)
+        recorder.flush()
+
+
 PARTS: dict[str, Callable[[Asked], None]] = {
     "open": open_store,
     "resume": resume,
@@ -66,8 +89,13 @@ PARTS: dict[str, Callable[[Asked], None]] = {
     "describe": describe,
     "describe one study": describe_study,
     "report": report,
+    "1,000 results": results,
 }
 """What is measured, by what the table calls it."""
+
+
+RESULTS = 1_000
+METRICS = {"train_loss": 1.0, "val_loss": 1.0, "val_accuracy": 0.5, "learning_rate": 1e-3, "seconds": 1.0}
 
 
 class Silent:
@@ -79,28 +107,44 @@ class Silent:
 
 def _resume(asked: Asked, *, with_view: bool) -> None:
     from benchmarks.big_record import OBJECTIVES, Settings
-    from db import LeadRecord, Recorder, Spool, Store
     from experiments.candidates import Budget, Candidates
-    from experiments.checkpoints import Checkpoints
-    from experiments.driver import Driver
     from experiments.objectives import directions, read_objectives
-    from experiments.optuna_tables import OptunaTables
-    from experiments.optuna_view import OptunaView
     from experiments.suggest import SearchConfig, make_suggester
 
+    candidates = Candidates(Settings(asked.epochs).space, Budget())
+    suggester = make_suggester(SearchConfig("random"), candidates, directions(read_objectives(OBJECTIVES)), 0)
+    with _driver(asked, candidates, suggester, with_view=with_view) as (driver, _):
+        if (job := driver.next_job()) is not None:
+            raise RuntimeError(f"a finished study has nothing to train, but the driver gave out {job}")
+
+
+@contextmanager
+def _driver(asked: Asked, candidates: Any, suggester: Any, *, with_view: bool) -> Iterator[tuple[Any, Any]]:
+    """The driver of a study, made unless it is there, and its recorder; in the end the view is complete."""
+    from benchmarks.big_record import OBJECTIVES, Settings
+    from db import LeadRecord, Recorder, Spool, Store
+    from experiments.candidates import architecture_record
+    from experiments.checkpoints import Checkpoints
+    from experiments.driver import Driver
+    from experiments.objectives import read_objectives
+    from experiments.optuna_tables import OptunaTables
+    from experiments.optuna_view import OptunaView
+
     settings, objectives = Settings(asked.epochs), read_objectives(OBJECTIVES)
-    candidates = Candidates(settings.space, Budget())
     view: Any = Silent()
     if with_view:
         view = OptunaView(lambda: OptunaTables(asked.url, asked.study, settings.space, objectives))
     with Store.open(asked.url) as store:
+        store.add_architectures([architecture_record(settings.space.base)])
+        store.add_study(settings.study(asked.study))
         lead = store.take_lead(LeadRecord(asked.study, "benchmark", "here", 1), instead_of=store.lead(asked.study))
+        recorder = Recorder(store, lead, Spool(asked.folder, store), patience_s=10)
         driver = Driver(
             store,
-            Recorder(store, lead, Spool(asked.folder, store), patience_s=10),
+            recorder,
             settings.conditions(asked.study),
             candidates,
-            make_suggester(SearchConfig("random"), candidates, directions(objectives), 0),
+            suggester,
             view,
             objectives,
             Silent(),
@@ -109,9 +153,8 @@ def _resume(asked: Asked, *, with_view: bool) -> None:
             seeds=asked.seeds,
             variants=asked.variants,
         )
-        if (job := driver.next_job()) is not None:
-            raise RuntimeError(f"a finished study has nothing to train, but the driver gave out {job}")
-        view.flush()
+        yield driver, recorder
+        view.close(600.0)
 
 
 def _run(module: str, *words: str) -> None:

@@ -18,6 +18,7 @@ from db.records import (
     StudyRecord,
     TrialEnd,
     TrialRecord,
+    TrialStart,
     TrialState,
 )
 from db.spool import Spool
@@ -47,6 +48,7 @@ __all__ = [
     "StudySummary",
     "TrialEnd",
     "TrialRecord",
+    "TrialStart",
     "TrialState",
     "check_database",
     "check_name",

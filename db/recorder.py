@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from db.faults import RecordFault
-from db.records import LeadRecord, TrialRecord
+from db.records import LeadRecord, TrialRecord, TrialStart
 from db.spool import Later, Spool
 from db.store import Store
 from db.writes import Write
@@ -108,4 +108,5 @@ class Recorder:
 
 
 def _begins(write: Write, trial: TrialRecord) -> bool:
-    return isinstance(write, TrialRecord) and write.uid == trial.uid
+    begun = write.trial if isinstance(write, TrialStart) else write
+    return isinstance(begun, TrialRecord) and begun.uid == trial.uid

@@ -137,6 +137,15 @@ class TrialRecord:
 
 
 @dataclass(frozen=True)
+class TrialStart:
+    """A trial that begins with epochs of the trial that it retries."""
+
+    trial: TrialRecord
+    epochs: tuple[EpochRecord, ...] = ()
+    """Whatever trial they name, they become this one's."""
+
+
+@dataclass(frozen=True)
 class TrialEnd:
     """How a running trial ended; the fields are those of TrialRecord."""
 

@@ -15,11 +15,11 @@ from sqlalchemy.orm import Session
 
 from db import queries
 from db.checks import check_epoch, check_reuse, check_same_result, check_trial
-from db.records import ArchitectureRecord, ArtifactRecord, EpochRecord, TrialEnd, TrialRecord, TrialState
+from db.records import ArchitectureRecord, ArtifactRecord, EpochRecord, TrialEnd, TrialRecord, TrialStart, TrialState
 from db.rows import columns_of, trial_record
 from db.schema import ArchitectureRow, ArtifactRow, Base, EpochRow, StudyRow, TrialRow
 
-Write = ArchitectureRecord | TrialRecord | EpochRecord | ArtifactRecord | TrialEnd
+Write = ArchitectureRecord | TrialRecord | TrialStart | EpochRecord | ArtifactRecord | TrialEnd
 Row = TypeVar("Row", bound=Base)
 Way = Callable[[Session, Any], list[TrialRecord]]
 """Writes records of one kind; gives the trials that they began or ended."""
@@ -67,6 +67,15 @@ def _add_architectures(session: Session, architectures: Sequence[ArchitectureRec
 
 def _add_trials(session: Session, trials: Sequence[TrialRecord]) -> list[TrialRecord]:
     return [_add_trial(session, _with_times(trial)) for trial in trials]
+
+
+def _start_trials(session: Session, starts: Sequence[TrialStart]) -> list[TrialRecord]:
+    trials = _add_trials(session, [start.trial for start in starts])
+    for trial, start in zip(trials, starts, strict=True):
+        if start.epochs:
+            assert trial.id is not None
+            _add_epochs(session, [dataclasses.replace(epoch, trial_id=trial.id) for epoch in start.epochs])
+    return trials
 
 
 def _with_times(trial: TrialRecord) -> TrialRecord:
@@ -150,6 +159,7 @@ def _dialect(session: Session) -> str:
 _WAYS: dict[type, Way] = {
     ArchitectureRecord: _add_architectures,
     TrialRecord: _add_trials,
+    TrialStart: _start_trials,
     EpochRecord: _add_epochs,
     ArtifactRecord: _add_artifacts,
 }

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from uuid import uuid4
 
 from analysis.metrics import Metric
-from db import ArchitectureRecord, EpochRecord, Recorder, Store, TrialEnd, TrialRecord, TrialState
+from db import ArchitectureRecord, EpochRecord, Recorder, Store, TrialEnd, TrialRecord, TrialStart, TrialState
 from experiments.candidates import Candidates, Variant, architecture_record
 from experiments.checkpoint_files import WEIGHTS_FILE
 from experiments.checkpoints import Checkpoints
@@ -264,7 +264,7 @@ class Driver:
             self._trial(variant, spec, TrialState.RUNNING),
             resumed_epochs=len(resume.epochs),
         )
-        (stored,) = self._recorder.add(architecture_record(spec.arch), begun)
+        (stored,) = self._recorder.add(architecture_record(spec.arch), TrialStart(begun, resume.epochs))
         trial = dataclasses.replace(stored, provenance=begun.provenance)  # one for all, rather than one read for each
         job = Job(trial, variant, spec, variant.id == self._baseline, resume.checkpoint)
         self._jobs[job.trial_id] = job
@@ -272,7 +272,6 @@ class Driver:
         for epoch in resume.epochs:
             own = dataclasses.replace(epoch, trial_id=job.trial_id)
             self._epochs[job.trial_id].append(own)
-            self._recorder.later(own)
             self._listener.epoch(own)
         return job
 

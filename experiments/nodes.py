@@ -18,15 +18,12 @@ TIMEOUT_S = 600.0
 
 def check_nodes(nodes: Sequence[dict[str, Any]], data: DataConfig, image_size: int, fingerprint: str) -> None:
     """Raises ValueError that names the first node without this code, or without the data of this fingerprint."""
-    probe = _probe()
-    asked = {
-        _name(node): probe.options(
-            scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
-        ).remote(dataclasses.asdict(data), image_size)
-        for node in nodes
-    }
-    for name, answer in asked.items():
-        _require(name, _answer(name, answer), fingerprint)
+    probe, plain = _probe(), dataclasses.asdict(data)
+    places = [NodeAffinitySchedulingStrategy(node["NodeID"], soft=False) for node in nodes]
+    asked = [probe.options(scheduling_strategy=place).remote(plain, image_size) for place in places]
+    for node, answer in zip(nodes, asked, strict=True):
+        if (found := _answer(node, answer)) is not None:
+            _require(_name(node), found, fingerprint)
 
 
 def _probe() -> Any:
@@ -49,12 +46,15 @@ def _probe() -> Any:
     return ray.remote(num_cpus=0, max_retries=0)(look)
 
 
-def _answer(name: str, asked: Any) -> dict[str, str]:
+def _answer(node: dict[str, Any], asked: Any) -> dict[str, str] | None:
+    """None of a node that has died meanwhile: no trial will run there."""
     try:
         found: dict[str, str] = ray.get(asked, timeout=TIMEOUT_S)
     except ray.exceptions.RayError as error:
+        if not any(other["Alive"] for other in ray.nodes() if other["NodeID"] == node["NodeID"]):
+            return None
         last = str(error).strip().splitlines()[-1]
-        raise ValueError(f"each node must run the trials' code, but {name} did not answer: {last}") from error
+        raise ValueError(f"each node must run the trials' code, but {_name(node)} did not answer: {last}") from error
     return found
 
 

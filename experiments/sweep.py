@@ -77,6 +77,7 @@ def sweep(config: SweepConfig, console: Console, *, trainable: type[Trainable] =
     candidates = Candidates(space, config.budget)
     suggester = make_suggester(config.search, candidates, directions(read_objectives(config.objectives)), config.seed)
     check_before(config)
+    _folder(config)
     dataset = load_dataset(config.data.resolved(), config.proxy.image_size)
     train_batches(dataset, config.recipe, config.proxy, seed=0)
     check_study(config.storage.url, _study(config, space, dataset, latency))

@@ -77,7 +77,9 @@ def plain(record: Any) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    return value.isoformat() if isinstance(value, datetime) else vars(value)
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return dict(value) if isinstance(value, Mapping) else vars(value)
 
 
 def export(store: Store) -> Export:

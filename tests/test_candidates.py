@@ -38,7 +38,8 @@ def test_a_variant_carries_its_labels_network_and_cost():
     labels = {"idconv_groups": "4", "ffn_kernels": "3"}
     variant = Candidates(space, Budget()).take(labels)
     arch = space.build(labels)
-    assert variant == Variant(labels, arch, estimate(arch))
+    assert variant == Variant.of(labels, arch)
+    assert (variant.cost.params, variant.cost.macs) == (estimate(arch).params, estimate(arch).macs)
     assert variant.id == arch.id
 
 

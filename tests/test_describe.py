@@ -163,7 +163,7 @@ def test_a_page_and_a_picture_are_written(describe, tmp_path):
 
 def test_what_users_write_is_escaped_in_the_page(describe, tmp_path):
     (tmp_path / "conf" / "space").mkdir(parents=True)
-    (tmp_path / "conf" / "space" / "mine.yaml").write_text(OWN.replace("name: mine", "name: <b>$x^{2$</b>"))
+    (tmp_path / "conf" / "space" / "mine.yaml").write_text(OWN.replace('about: "', 'about: "<b>$x^{2$</b> '))
     done = describe("--config-dir", "conf", "space=mine", "out=.", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     text = (tmp_path / "space.html").read_text()

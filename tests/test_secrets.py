@@ -20,7 +20,7 @@ from urllib.parse import quote
 
 import pytest
 
-from db import StorageConfig, Store
+from db import RecordAway, StorageConfig, Store
 from db.urls import parse_url, show_url
 from space.cli import run_entry_point
 
@@ -239,7 +239,6 @@ def test_the_password_works_inside_a_url_and_neither_pickles_nor_words_tell_it(s
 
 def test_a_server_that_refuses_later_is_told_without_the_password(server: Server) -> None:
     import psycopg
-    from sqlalchemy.exc import OperationalError
 
     with (
         psycopg.connect(server.url().replace("+psycopg", ""), password=PASSWORD, autocommit=True) as other,
@@ -248,7 +247,7 @@ def test_a_server_that_refuses_later_is_told_without_the_password(server: Server
         store._engine.dispose()
         other.execute(f"ALTER ROLE {USER} NOLOGIN")
         try:
-            with pytest.raises(OperationalError) as caught:
+            with pytest.raises(RecordAway) as caught:
                 store.studies()
         finally:
             other.execute(f"ALTER ROLE {USER} LOGIN")

@@ -44,7 +44,7 @@ def with_fidelity(spec, **changes):
 def measured(metrics):
     """What an epoch measured, without its times."""
     plain = metrics if isinstance(metrics, dict) else metrics.to_dict()
-    return {name: value for name, value in plain.items() if name not in (*TIMES, "done")}
+    return {name: value for name, value in plain.items() if name not in (*TIMES, "done", "should_checkpoint")}
 
 
 def outcome(spec):
