@@ -99,7 +99,7 @@ def ticked(url: str, study: str) -> dict[int | None, float]:
         trials = store.trials(study)
     found = {}
     for trial in trials:
-        key = json.dumps([architectures[trial.trained_arch_id].description, trial.seed], sort_keys=True)
+        key = json.dumps([dict(architectures[trial.trained_arch_id].description), trial.seed], sort_keys=True)
         value = ""
         for epoch in range(1, trial.epochs_planned + 1):
             value = hashlib.sha256(f"{value}{key}{epoch}".encode()).hexdigest()

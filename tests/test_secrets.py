@@ -79,7 +79,8 @@ def traces_in(content: bytes) -> list[str]:
 
 def traces_below(*folders: Path) -> list[str]:
     found = []
-    for path in (path for folder in folders for path in folder.rglob("*")):
+    walked = (step for folder in folders for step in os.walk(folder))  # which passes over what vanishes meanwhile
+    for path in (Path(place) / name for place, _, names in walked for name in names):
         try:
             if path.is_file() and not path.is_symlink():
                 found += [f"{path}: {trace}" for trace in traces_in(path.read_bytes())]
