@@ -101,6 +101,6 @@ def explain(error: Exception) -> str:
     where = traceback.extract_tb(error.__traceback__)[-1]
     place = f"({Path(where.filename).name}:{where.lineno}, on {platform.node()})"
     text = " ".join(str(error).split())
-    if isinstance(error, MemoryError) or any(words in text.lower() for words in _NO_MEMORY):
+    if isinstance(error, MemoryError | torch.OutOfMemoryError) or any(words in text.lower() for words in _NO_MEMORY):
         return f"out of memory: {text or type(error).__name__} {place}"
     return f"{type(error).__name__}: {text} {place}"

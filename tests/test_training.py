@@ -325,9 +325,17 @@ def test_a_gpu_that_broke_ends_its_worker_too(spec, monkeypatch):
         broken.step()
 
 
-def test_a_worker_without_memory_left_lives_on(spec, monkeypatch):
-    full = failing_with(spec, monkeypatch, torch.OutOfMemoryError("no memory left"))
-    assert full.step()["failure"].startswith("OutOfMemoryError: no memory left")
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (torch.OutOfMemoryError("no memory left"), "out of memory: no memory left ("),
+        (MemoryError(), "out of memory: MemoryError ("),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory: 9 bytes"), "out of memory: DefaultCPUAllocator"),
+    ],
+)
+def test_a_worker_without_memory_left_tells_it_and_lives_on(spec, monkeypatch, error, said):
+    full = failing_with(spec, monkeypatch, error)
+    assert full.step()["failure"].startswith(said)
     full.reset_config(config_of(spec))
     assert "failure" not in full.step()
 
