@@ -260,6 +260,7 @@ def test_a_run_killed_while_it_tells_optuna_of_a_start_is_taken_up(sweep):
 
 def test_a_record_whose_view_was_deleted_is_shown_again(sweep):
     work(sweep.driver(seeds=1), lambda driver, job: (stop_early if job.trial_id == 2 else complete)(driver, job))
+    sweep.shown()  # the view has followed
     optuna.delete_study(study_name=sweep.name, storage=open_optuna(sweep.url))
     assert work(sweep.driver(seeds=1)) == []
     assert in_optuna(sweep) == {OptunaState.COMPLETE: 5, OptunaState.PRUNED: 1}
