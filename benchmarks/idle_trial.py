@@ -6,8 +6,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from experiments.checkpoint_files import WEIGHTS_FILE
 from experiments.trainable import ProxyTrial
+from experiments.weights import WEIGHTS_FILE
 
 METRICS = {"train_loss": 1.0, "val_loss": 1.0, "val_accuracy": 0.5, "learning_rate": 1e-3, "seconds": 1e-3}
 
@@ -17,6 +17,8 @@ class IdleTrial(ProxyTrial):
 
     def setup(self, config: dict[str, Any]) -> None:
         """Nothing is built."""
+        import experiments.trial  # noqa: F401 - what a training worker imports, with torch and timm
+
         self._started = time.time()
 
     def step(self) -> dict[str, Any]:

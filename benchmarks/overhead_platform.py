@@ -17,6 +17,7 @@ import ray
 from hydra import compose, initialize_config_module
 from rich.console import Console
 
+import experiments.conduct
 from benchmarks.idle_trial import IdleTrial
 from benchmarks.moments import Moments
 from experiments.driver import Driver
@@ -57,8 +58,8 @@ def watched(moments: Moments) -> Iterator[None]:
             (Driver, "take_end", lambda _arguments: moments.ended()),
         ):
             hooks.enter_context(mock.patch.object(owner, name, followed(getattr(owner, name), then)))
-        run = experiments.sweep.run
-        hooks.enter_context(mock.patch("experiments.sweep.run", moments.memory_sampled()(run)))
+        run = experiments.conduct.run
+        hooks.enter_context(mock.patch("experiments.conduct.run", moments.memory_sampled()(run)))
         yield
 
 

@@ -79,8 +79,8 @@ def timed_trial(folder: Path) -> type[ProxyTrial]:
         def setup(self, config: dict[str, Any]) -> None:
             self._clock, self._started = Clock(), time.time()
             self._clock.timed("build", super().setup)(config)
-            if self._training is not None:
-                instrument(self._training, self._clock)
+            if self.trial.training is not None:
+                instrument(self.trial.training, self._clock)
 
         def step(self) -> dict[str, Any]:
             start = now()

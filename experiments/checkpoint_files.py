@@ -8,8 +8,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from experiments.training import Training
+from experiments.weights import WEIGHTS_FILE
 
-WEIGHTS_FILE = "model.safetensors"
 STATE_FILE = "state.pt"
 
 

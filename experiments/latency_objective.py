@@ -10,8 +10,7 @@ from analysis.metrics import Metric
 from experiments.latencies import Measure
 from transxnet.cost import Effort, LatencySettings
 from transxnet.cost.measured_latency import check_count, check_device, check_dtype
-from transxnet.cost.timed import measure_latency, settings_here
-from transxnet.kernels.choice import AUTO, check_name
+from transxnet.kernels.names import AUTO, check_name
 
 LATENCY = "latency"
 """The objective's name in the table of metrics."""
@@ -46,6 +45,8 @@ def latency_settings(config: LatencyConfig, objectives: Sequence[Metric]) -> Lat
     """The settings on this machine, None if latency is no objective; raises ValueError for a missing device."""
     if not any(objective.name == LATENCY for objective in objectives):
         return None
+    from transxnet.cost.timed import settings_here  # torch comes with it, for which other sweeps need not wait
+
     with _keys_of_a_sweep():
         return settings_here(config.device, config.batch, config.dtype, config.kernels, config.threads)
 
@@ -61,6 +62,8 @@ def _keys_of_a_sweep() -> Iterator[None]:
 
 def measure_by(settings: LatencySettings) -> Measure:
     """Measures on this machine."""
+    from transxnet.cost.timed import measure_latency
+
     return lambda arch: measure_latency(arch, settings, Effort())
 
 

@@ -12,9 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import torch
-
-from transxnet.kernels.choice import describe_auto
+from transxnet.kernels.names import describe_auto
 from transxnet.processor import processor_name
 
 if TYPE_CHECKING:
@@ -59,6 +57,8 @@ def package_versions() -> dict[str, str]:
 
 def machine() -> dict[str, str | int | list[str]]:
     """Host, processor, cores, GPUs, and what kernels `auto` are on its CPU."""
+    import torch  # here: what code runs is told without it, before a sweep starts
+
     gpus = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
     return {
         "host": platform.node(),

@@ -23,7 +23,8 @@ from db import Recorder
 from experiments.driver import Driver
 from experiments.jobs import bad_metric
 from experiments.ray_environment import environment
-from experiments.schedulers import SchedulerConfig, make_scheduler
+from experiments.scheduler_config import SchedulerConfig
+from experiments.schedulers import make_scheduler
 from experiments.slots import Slots
 from experiments.stopping import Stopping
 from experiments.trainable import ProxyTrial

@@ -8,10 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import torch
-
 from experiments.cluster import alive_nodes
-from transxnet.kernels.choice import AUTO, check_name, describe_auto
+from transxnet.kernels.names import AUTO, check_name, describe_auto
 
 
 @dataclass(frozen=True)
@@ -91,7 +89,16 @@ def plan_slots(config: ResourcesConfig) -> Slots:
 
 def check_fits_here(config: ResourcesConfig) -> None:
     """Raises ValueError where `plan_slots` would once Ray was started on this machine, which takes seconds."""
-    _slots(config, [{"CPU": float(os.cpu_count() or 1), "GPU": float(torch.cuda.device_count())}])
+    _slots(config, [{"CPU": float(os.cpu_count() or 1), "GPU": float(_gpus_here(config))}])
+
+
+def _gpus_here(config: ResourcesConfig) -> int:
+    """This machine's GPUs, where a trial may not fit for want of them, or must not have one."""
+    if not config.gpus and not config.deterministic:
+        return 0
+    import torch  # takes a second, for which a sweep that asks nothing of GPUs need not wait
+
+    return torch.cuda.device_count()
 
 
 def _slots(config: ResourcesConfig, nodes: Sequence[Mapping[str, float]]) -> Slots:

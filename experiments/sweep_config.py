@@ -14,7 +14,7 @@ from experiments.fidelity import Fidelity
 from experiments.latency_objective import LatencyConfig
 from experiments.objectives import read_objectives
 from experiments.recipe import Recipe
-from experiments.schedulers import SchedulerConfig
+from experiments.scheduler_config import SchedulerConfig
 from experiments.slots import ResourcesConfig
 from experiments.suggest import SearchConfig
 

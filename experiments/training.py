@@ -18,13 +18,13 @@ from experiments.data.load import Dataset
 from experiments.data.parts import Split
 from experiments.data.prepared import prepare
 from experiments.data.statistics import ChannelStatistics, channel_statistics
-from experiments.data.stratify import take_share
+from experiments.data.train_share import train_share
 from experiments.fidelity import Fidelity
 from experiments.flat_adamw import FlatAdamW
 from experiments.recipe import Recipe
 from experiments.spec import TrialSpec
 from transxnet.checkpoint_fit import first_not_finite
-from transxnet.kernels.choice import AUTO
+from transxnet.kernels.names import AUTO
 from transxnet.network import TransXNet
 
 EVALUATION_PIXELS = {"cpu": 2**18, "cuda": 2**22}
@@ -187,15 +187,13 @@ def train_batches(
     `statistics` are those of the training split, counted if not given.
     Raises ValueError if the fidelity's share of the data does not fill the recipe's batch.
     """
-    # One subset for all seeds: seeds tell the noise of training, not that of choosing the images.
-    share = take_share(dataset.train, fidelity.data_share, seed=0) if fidelity.data_share < 1 else None
     return TrainBatches(
         dataset,
         recipe.batch_size,
         torch.Generator().manual_seed(seed),
         statistics or channel_statistics(dataset.train),
         recipe,
-        share,
+        train_share(dataset.train, fidelity.data_share),
         device or default_device(),
     )
 

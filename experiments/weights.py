@@ -11,6 +11,8 @@ from db import ArtifactRecord, TrialRecord
 
 WEIGHTS = "weights"
 """Kind of the artifact."""
+WEIGHTS_FILE = "model.safetensors"
+"""Name in a checkpoint."""
 
 
 def keep_weights(trial: TrialRecord, source: Path, folder: Path) -> ArtifactRecord:

@@ -639,6 +639,7 @@ def one_file(database: Path, copy: Path) -> Path:
 
 def run_without_ray(patch: pytest.MonkeyPatch) -> None:
     """Let sweeps record accuracies that nobody trained."""
+    import experiments.conduct
     import experiments.sweep
     from experiments.slots import Slots
 
@@ -647,10 +648,10 @@ def run_without_ray(patch: pytest.MonkeyPatch) -> None:
         return True
 
     patch.setattr(experiments.sweep, "connected", nullcontext)
-    patch.setattr(experiments.sweep, "plan_slots", lambda resources: Slots(1, 0, 1))
-    patch.setattr(experiments.sweep, "trial_nodes", lambda resources: [])
-    patch.setattr(experiments.sweep, "require_able_nodes", lambda *asked: None)
-    patch.setattr(experiments.sweep, "run", run)
+    patch.setattr(experiments.conduct, "plan_slots", lambda resources: Slots(1, 0, 1))
+    patch.setattr(experiments.conduct, "trial_nodes", lambda resources: [])
+    patch.setattr(experiments.conduct, "require_able_nodes", lambda *asked: None)
+    patch.setattr(experiments.conduct, "run", run)
 
 
 @pytest.mark.parametrize("entry", [entry for table in TABLES for entry in table], ids=lambda entry: entry.id)

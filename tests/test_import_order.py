@@ -33,6 +33,8 @@ def test_timm_lists_the_networks(imports):
         ("db, db.store", ["torch", "timm", "ray", "optuna"]),
         ("analysis, analysis.report, analysis.front", ["torch", "timm", "ray", "optuna"]),
         ("benchmarks.gpu", ["ray", "optuna", "fvcore", "hydra", "sqlalchemy"]),
+        ("experiments.sweep", ["torch", "timm", "ray.tune", "matplotlib"]),  # a mistake is told soon
+        ("experiments.conduct", ["timm", "matplotlib"]),  # so that trials start soon
         ("experiments.training", ["ray", "optuna", "fvcore", "hydra", "rich"]),
     ],
 )

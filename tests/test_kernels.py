@@ -30,7 +30,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from transxnet.arch import ArchConfig
 from transxnet.checkpoint import rename_official
-from transxnet.kernels.choice import AUTO, IMPLEMENTATIONS, implementation
+from transxnet.kernels.choice import IMPLEMENTATIONS, implementation
+from transxnet.kernels.names import AUTO, NAMES
 from transxnet.network import TransXNet
 from transxnet.variants import VARIANTS
 
@@ -426,3 +427,7 @@ def test_synchronised_and_frozen_batch_norms_are_used(kernels: str, arch: ArchCo
 def test_an_unknown_name_is_refused(arch: ArchConfig, name: str) -> None:
     with pytest.raises(ValueError, match=f"kernels must be one of {AUTO}, reference, .*got '{name}'"):
         TransXNet(arch, kernels=name)
+
+
+def test_each_name_has_an_implementation():
+    assert tuple(IMPLEMENTATIONS) == NAMES

@@ -16,7 +16,8 @@ from safetensors.torch import load_file
 
 from db import Store, TrialState
 from experiments.lead import leading
-from experiments.schedulers import SchedulerConfig, make_scheduler
+from experiments.scheduler_config import SchedulerConfig
+from experiments.schedulers import make_scheduler
 from experiments.slots import ResourcesConfig, plan_slots
 from experiments.sweep import sweep
 from experiments.sweep_config import SweepConfig
@@ -218,7 +219,7 @@ def test_trials_that_fail_are_kept_with_their_reason(tmp_path):
 def test_a_worker_that_dies_fails_its_trial_alone(tmp_path, monkeypatch):
     class Dying(ProxyTrial):  # local, so that Ray sends it to the workers whole
         def step(self):
-            if self._training.spec.seed == 0:
+            if self.trial.training.spec.seed == 0:
                 os._exit(1)
             return super().step()
 

@@ -6,7 +6,7 @@ import math
 import pytest
 import torch
 
-from experiments.checkpoint_files import STATE_FILE, WEIGHTS_FILE
+from experiments.checkpoint_files import STATE_FILE
 from experiments.data.config import DataConfig
 from experiments.data.load import load_dataset
 from experiments.fidelity import Fidelity
@@ -14,6 +14,7 @@ from experiments.recipe import Recipe
 from experiments.spec import TrialSpec
 from experiments.trainable import ProxyTrial
 from experiments.training import EVALUATION_PIXELS, Training, TrainingFailed, learning_rate
+from experiments.weights import WEIGHTS_FILE
 
 CPU = torch.device("cpu")
 TIMES = ("seconds",)  # all that may differ between two runs of a spec
@@ -107,7 +108,7 @@ def test_a_trial_with_every_augmentation_goes_on_from_its_checkpoint(varied, tmp
     before.save_checkpoint(str(tmp_path))
     after = started(varied)
     after.load_checkpoint(str(tmp_path))
-    assert same(([measured(after.step())], after._training.model.state_dict()), (whole[0][1:], whole[1]))
+    assert same(([measured(after.step())], after.trial.training.model.state_dict()), (whole[0][1:], whole[1]))
 
 
 def test_what_the_network_draws_does_not_change_the_batches(varied):
@@ -121,7 +122,7 @@ def test_what_the_network_draws_does_not_change_the_batches(varied):
 
 def test_a_trial_without_a_gpu_keeps_to_the_cpu_where_there_is_one(spec, monkeypatch):
     monkeypatch.setattr("experiments.training.default_device", lambda: torch.device("cuda"))
-    assert started(spec)._training.device == CPU
+    assert started(spec).trial.training.device == CPU
 
 
 def test_each_parameter_gets_a_gradient(spec):
@@ -170,7 +171,7 @@ def test_a_trial_goes_on_from_its_checkpoint_as_if_nothing_had_happened(spec, tm
     after = started(spec)
     after.load_checkpoint(str(tmp_path))
     epochs = [measured(after.step()), measured(after.step())]
-    assert same((epochs, after._training.model.state_dict()), (whole[0][1:], whole[1]))
+    assert same((epochs, after.trial.training.model.state_dict()), (whole[0][1:], whole[1]))
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
@@ -314,7 +315,7 @@ def failing_with(spec, monkeypatch, error):
         raise error
 
     trial = started(spec)
-    monkeypatch.setattr(trial._training, "run_epoch", raises)
+    monkeypatch.setattr(trial.trial.training, "run_epoch", raises)
     return trial
 
 

@@ -20,6 +20,9 @@ import ray
 from ray import tune
 from ray.tune.result import SHOULD_CHECKPOINT
 
+import experiments.conclude
+import experiments.conduct  # what a sweep imports late: forks have it at once
+
 
 class TickTrial(tune.Trainable):  # type: ignore[misc]
     """Takes TICK_S seconds an epoch. Its accuracy is a hash over all epochs so far: only a true checkpoint goes on."""

@@ -15,7 +15,8 @@ from torch import Tensor, nn
 from transxnet.arch import STEM_KERNEL, ArchConfig, StageConfig
 from transxnet.block import NORM_EPS, Block
 from transxnet.conv import ConvNorm
-from transxnet.kernels.choice import AUTO, check_name, implementation
+from transxnet.kernels.choice import implementation
+from transxnet.kernels.names import AUTO, check_name
 
 # Shapes: B batch, C channels, H x W map, n = H * W positions, m positions of OSRA's reduced map, h heads.
 

@@ -13,11 +13,7 @@ from experiments.augment.settings import Augmentation
 
 def make(settings: Augmentation, facts: Facts) -> Step | None:
     """Raises ValueError for a padding that the images do not have."""
-    if settings.crop_padding >= facts.image_size:
-        raise ValueError(
-            f"crop_padding must be below the image size, got {settings.crop_padding} at {facts.image_size} px; "
-            f"make it smaller"
-        )
+    settings.require_fit(facts.image_size)
     flip = settings.flip and facts.flip_safe
     return Place(settings.crop_padding, flip) if settings.crop_padding or flip else None
 

@@ -38,6 +38,14 @@ class Augmentation:
             self._require(0 <= getattr(self, name) <= 1, name, "between 0 and 1")
         self._require(0 <= self.rand_augment_magnitude <= 10, "rand_augment_magnitude", "between 0 and 10")
 
+    def require_fit(self, image_size: int) -> None:
+        """Raises ValueError for a padding that images of so many pixels do not have."""
+        if self.crop_padding >= image_size:
+            raise ValueError(
+                f"crop_padding must be below the image size, got {self.crop_padding} at {image_size} px; "
+                f"make it smaller"
+            )
+
     def _require(self, holds: bool, name: str, rule: str) -> None:
         """Raises ValueError with the rule unless it holds for a value; its default is the example."""
         if not holds:

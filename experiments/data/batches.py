@@ -22,6 +22,7 @@ from experiments.data.load import Dataset
 from experiments.data.parts import Indices, Split
 from experiments.data.prefetch import prefetched
 from experiments.data.statistics import ChannelStatistics
+from experiments.data.train_share import require_full_batch
 
 PLAIN = Augmentation(crop_padding=0, flip=False)
 """Images as they are."""
@@ -52,7 +53,7 @@ class TrainBatches:
         """
         self._split = dataset.train
         self._indices = np.arange(len(dataset.train)) if indices is None else indices
-        _require_batch_size(batch_size, len(self._indices))
+        require_full_batch(batch_size, len(self._indices))
         self._batch_size = batch_size
         self.generator = generator
         self.statistics = statistics
@@ -120,15 +121,3 @@ def _gather(split: Split, pin: bool, chosen: Indices | slice) -> Batch:
     """In memory of this process; pinned memory goes to a GPU while it works."""
     tensors = (torch.from_numpy(np.array(part[chosen])) for part in (split.images, split.labels))
     return Batch(*(tensor.pin_memory() if pin else tensor for tensor in tensors))
-
-
-def _require_batch_size(batch_size: int, count: int) -> None:
-    if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 2:
-        raise ValueError(
-            f"batch_size must be at least 2 (batch normalisation needs more than one image), got {batch_size}"
-        )
-    if batch_size > count:
-        raise ValueError(
-            f"batch_size must be at most the number of training images, got {batch_size} for {count} images; "
-            f"choose a batch_size of {count} or less, or a larger share of the data"
-        )

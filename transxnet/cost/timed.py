@@ -13,7 +13,8 @@ from transxnet.arch import ArchConfig, StageConfig
 from transxnet.block import Block
 from transxnet.bounds import ImageSize
 from transxnet.cost.measured_latency import Effort, Latency, LatencySettings, check_count, check_device, check_dtype
-from transxnet.kernels.choice import IMPLEMENTATIONS, check_name, implementation
+from transxnet.kernels.choice import IMPLEMENTATIONS, implementation
+from transxnet.kernels.names import check_name
 from transxnet.network import TransXNet
 from transxnet.processor import processor_name
 

@@ -8,8 +8,6 @@ import time
 from pathlib import Path
 from typing import NoReturn
 
-import torch
-
 from transxnet.kernels.native import library
 
 
@@ -41,7 +39,7 @@ def main() -> int:
         print(f"built {path} in {seconds:.0f} s with the {arguments.sanitize} sanitizer")
         return 0
     library.load(arguments.folder)
-    print(f"built {path} in {seconds:.0f} s; this machine runs its {torch.ops.transxnet.instruction_set()} kernels")
+    print(f"built {path} in {seconds:.0f} s; this machine runs its {library.instruction_set()} kernels")
     return 0
 
 

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
-import warnings
 from collections.abc import Callable
 
-import torch
 from timm.layers import DropPath, LayerNorm2d
 from torch import Tensor, nn
 from torch.nn.modules import module as everywhere
@@ -16,6 +14,7 @@ from transxnet.block import Block, DMixer, LayerScale
 from transxnet.conv import ConvNorm
 from transxnet.idconv import IDConv
 from transxnet.kernels import pytorch
+from transxnet.kernels.names import AUTO
 from transxnet.kernels.native import ops as native
 from transxnet.local_mixers import DyConv, DynamicDepthwiseConv
 from transxnet.ms_ffn import MSFFN, PlainFFN
@@ -30,8 +29,6 @@ _OWN = frozenset({
 
 BlockFunction = Callable[[Block, Tensor, Tensor | None], Tensor]
 """Block, map [B, C, H, W] and position table [1, h, n, m] (None without one) to the map that the block makes of it."""
-
-AUTO = "auto"
 
 
 def _reference(block: Block, x: Tensor, position_table: Tensor | None) -> Tensor:
@@ -51,29 +48,7 @@ IMPLEMENTATIONS: dict[str, BlockFunction] = {
     "native": native.block,
     "triton": _triton,
 }
-"""What can be asked for by name, beside auto. Where one is not to be had, pytorch stands in for it."""
-
-
-def check_name(name: str) -> str:
-    """`name`, if it is known; warns where pytorch will stand in for it, raises ValueError for an unknown one."""
-    if name not in (AUTO, *IMPLEMENTATIONS):
-        raise ValueError(f"kernels must be one of {', '.join((AUTO, *IMPLEMENTATIONS))}, got {name!r}; write {AUTO}")
-    if name == "native" and not native.is_built():
-        warnings.warn(
-            "native kernels are not built for this torch and machine, PyTorch computes the blocks; "
-            "run python -m transxnet.kernels.build",
-            stacklevel=3,
-        )
-    if name == "triton" and importlib.util.find_spec("triton") is None:
-        warnings.warn("Triton is not installed, PyTorch computes the blocks; pip install triton", stacklevel=3)
-    elif name == "triton" and not torch.cuda.is_available():
-        warnings.warn("Triton needs a GPU, PyTorch computes the blocks on this machine", stacklevel=3)
-    return name
-
-
-def describe_auto() -> str:
-    """What `auto` is on this machine's CPU."""
-    return f"native, {native.instruction_set()}" if native.is_built() else "pytorch"
+"""One for each of NAMES."""
 
 
 def implementation(name: str, block: Block, x: Tensor) -> BlockFunction:

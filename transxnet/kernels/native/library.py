@@ -92,6 +92,12 @@ def load(folder: Path | None = None) -> bool:
     return True
 
 
+def instruction_set() -> str:
+    """The instruction set whose kernels this machine runs: avx512, avx2 or plain. The library must be loaded."""
+    name: str = torch.ops.transxnet.instruction_set()
+    return name
+
+
 def _units() -> list[tuple[str, str, tuple[str, ...]]]:
     """Name, source and flags of each object file, the slowest first."""
     sets = _INSTRUCTION_SETS.get(platform.machine(), {"plain": ()})

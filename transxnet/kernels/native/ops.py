@@ -14,20 +14,9 @@ from transxnet.kernels.rules import exact_on_cpu
 from transxnet.osra import OverlappingReduction
 
 
-def is_built() -> bool:
-    """Whether the library is there for this torch and machine."""
-    return library.load()
-
-
-def instruction_set() -> str:
-    """The instruction set whose kernels this machine runs: avx512, avx2 or plain. The library must be there."""
-    name: str = torch.ops.transxnet.instruction_set()
-    return name
-
-
 def fits(block: Block, x: Tensor) -> bool:
     """Whether the library is there and can compute `block` of the map x [B, C, H, W]."""
-    if not exact_on_cpu(x) or not block.has_all_parts or not is_built():
+    if not exact_on_cpu(x) or not block.has_all_parts or not library.load():
         return False
     norms = _norms(block)
     first = norms[0]
