@@ -57,6 +57,11 @@ def running_trials(study: str) -> Select[TrialRow, int]:
     return running.where(TrialRow.study == study, TrialRow.state == TrialState.RUNNING).order_by(TrialRow.id)
 
 
+def ids_of(study: str) -> Select[str | None, int]:
+    """Uid and id of the trials that have both."""
+    return select(TrialRow.uid, TrialRow.id).where(TrialRow.study == study, TrialRow.uid.is_not(None))
+
+
 def architectures_of(study: StudyRow) -> Select[ArchitectureRow]:
     """The baseline, and those that the study's trials name as target or as trained, by arch_id."""
     of_study = TrialRow.study == study.name

@@ -6,8 +6,9 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from db.faults import RecordFault
-from db.records import LeadRecord, TrialRecord, TrialStart
+from db.engine import DamagedDatabase
+from db.faults import RecordDamaged, RecordFault
+from db.records import LeadRecord, TrialRecord, TrialStart, TrialState
 from db.spool import Later, Spool
 from db.store import Store
 from db.writes import Write
@@ -40,6 +41,7 @@ class Recorder:
         self._store, self._lead, self._spool = store, lead, spool
         self._patience_s, self._hurry, self._tell = patience_s, hurry, tell
         self._waiting: list[Later] = []
+        self._uids: dict[int, str] = {}  # of trials that run, by id
         self._thens: list[Callable[[], None]] = []
         self._since: float | None = None  # when the oldest of what waits came
 
@@ -77,6 +79,9 @@ class Recorder:
         while True:
             try:
                 return action()
+            except DamagedDatabase as damaged:
+                self._keep_for_later()
+                raise RecordDamaged(str(damaged)) from damaged
             except RecordFault as fault:
                 if not fault.may_pass or self._hurry() or time.monotonic() > deadline:
                     self._keep_for_later()
@@ -89,17 +94,27 @@ class Recorder:
     def _write(self, more: list[Write]) -> list[TrialRecord]:
         batch: list[Write] = [*self._waiting, *more]
         written = self.patiently(lambda: self._store.write(batch, self._lead))
+        self._remember(written)
         thens, self._thens, self._waiting, self._since = self._thens, [], [], None
         for then in thens:
             then()
         return written
+
+    def _remember(self, written: list[TrialRecord]) -> None:
+        """What runs: only of that more can be written."""
+        for trial in written:
+            assert trial.id is not None
+            if trial.state is not TrialState.RUNNING:
+                self._uids.pop(trial.id, None)
+            elif trial.uid is not None:
+                self._uids[trial.id] = trial.uid
 
     def _keep_for_later(self) -> None:
         """On a disk without room, what waits is lost: it was acknowledged to nobody, and its trials run again."""
         if not self._waiting:
             return
         try:
-            self._spool.keep(self._waiting)
+            self._spool.keep(self._waiting, self._uids)
         except OSError as error:
             self._tell(f"{len(self._waiting)} writes could not be kept for later: {error}")
             return

@@ -6,7 +6,8 @@ import dataclasses
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,17 @@ from db.store import Store
 Later = EpochRecord | ArtifactRecord | TrialEnd
 """What may wait: it belongs to trials that are stored."""
 
+_MOVE_AWAY = "move the file away to go on without what it holds"
 _KINDS: dict[str, type[Later]] = {kind.__name__: kind for kind in (EpochRecord, ArtifactRecord, TrialEnd)}
+
+
+@dataclass(frozen=True)
+class Replayed:
+    """What came of a spool."""
+
+    written: int
+    unknown: int
+    """Writes of trials that the database does not have: an older copy may have taken its place."""
 
 
 class Spool:
@@ -28,43 +39,55 @@ class Spool:
         self._store = store
         self.file = folder / f"spool-{hashlib.sha256(store.url.encode()).hexdigest()[:8]}.jsonl"
 
-    def keep(self, writes: Sequence[Later]) -> None:
-        """Add writes to the file, all of them or none. Raises OSError if there is no room for them either."""
+    def keep(self, writes: Sequence[Later], uids: Mapping[int, str]) -> None:
+        """Add writes to the file, all of them or none. Raises OSError if there is no room for them either.
+
+        `uids` are those of their trials, by id: in a backup that takes the database's place an id may be another's.
+        """
         before = self.file.read_text() if self.file.exists() else ""
         self.file.parent.mkdir(parents=True, exist_ok=True)
         partial = self.file.with_suffix(".partial")
-        with partial.open("w") as file:
-            file.write(before + "".join(_line(write) + "\n" for write in writes))
+        partial.unlink(missing_ok=True)
+        with partial.open("x") as file:  # never through a link
+            file.write(before + "".join(_line(write, uids[write.trial_id]) + "\n" for write in writes))
             file.flush()
             os.fsync(file.fileno())
         os.replace(partial, self.file)
 
-    def replay(self, lead: LeadRecord) -> int:
-        """Write what was kept and remove the file; gives how many writes it held.
+    def replay(self, lead: LeadRecord) -> Replayed:
+        """Write what was kept and remove the file.
 
         Exactly once: whoever ends between the two does no harm, since a batch that is written again changes nothing.
+        Raises ValueError, which names the file, for one that holds something else.
         """
         if not self.file.exists():
-            return 0
-        writes = list(self._read())
-        self._store.write(writes, lead, late=True)
+            return Replayed(0, 0)
+        kept = list(self._read())
+        ids = self._store.trial_ids(lead.study, {uid for uid, _ in kept})
+        writes = [dataclasses.replace(write, trial_id=ids[uid]) for uid, write in kept if uid in ids]
+        try:
+            self._store.write(writes, lead, late=True)
+        except ValueError as error:
+            raise ValueError(f"what {self.file} holds must fit the record, but {error}; {_MOVE_AWAY}") from error
         self.file.unlink()
-        return len(writes)
+        return Replayed(len(writes), len(kept) - len(writes))
 
-    def _read(self) -> Iterator[Later]:
+    def _read(self) -> Iterator[tuple[str, Later]]:
+        """Each write with its trial's uid."""
         for number, line in enumerate(self.file.read_text().splitlines(), start=1):
             try:
-                yield _write(json.loads(line))
+                plain = json.loads(line)
+                yield plain["trial"], _write(plain)
             except (ValueError, KeyError, TypeError) as error:
                 raise ValueError(
-                    f"a spool holds one write a line, got another text in line {number} of {self.file} ({error}); move "
-                    f"the file away to go on without what it holds"
+                    f"a spool holds one write a line, got another text in line {number} of {self.file} ({error}); "
+                    f"{_MOVE_AWAY}"
                 ) from error
 
 
-def _line(write: Later) -> str:
+def _line(write: Later, uid: str) -> str:
     fields = {name: _plain(value) for name, value in vars(write).items()}
-    return json.dumps({"kind": type(write).__name__, "fields": fields})
+    return json.dumps({"kind": type(write).__name__, "trial": uid, "fields": fields})
 
 
 def _plain(value: Any) -> Any:

@@ -217,6 +217,12 @@ class Store:
         with self._read() as session:
             return trial_record(require(session, TrialRow, "trial_id", trial_id))
 
+    def trial_ids(self, study: str, uids: Collection[str]) -> dict[str, int]:
+        """The ids of the study's trials with these uids, by uid; nothing of those that it does not have."""
+        with self._read() as session:
+            found = session.execute(queries.ids_of(study)).all()
+            return {uid: trial_id for uid, trial_id in found if uid is not None and uid in uids}
+
     def find_complete(self, spec_key: str, code_version: str | None = None) -> TrialRecord | None:
         """The earliest COMPLETE trial of any study with this key that was itself trained, if there is one.
 

@@ -10,8 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from experiments.durable import sync
 from experiments.weights import sha256
 
+PARTIAL = ".partial-"
+"""How the name of a checkpoint begins that is being written."""
 ABOUT_FILE = "about.json"
 """Beside a checkpoint's own files: of which spec and epoch it is, and their digests."""
 
@@ -37,14 +40,14 @@ class Checkpoints:
         if target.exists():
             return
         self._folder.mkdir(parents=True, exist_ok=True)
-        partial = Path(tempfile.mkdtemp(prefix=".", dir=self._folder))
+        partial = Path(tempfile.mkdtemp(prefix=PARTIAL, dir=self._folder))
         names = sorted(path.name for path in source.iterdir() if path.is_file() and not path.name.startswith("."))
         for name in names:
             shutil.copyfile(source / name, partial / name)
         about = {"epoch": epoch, "spec_key": spec_key, "sha256": {name: sha256(partial / name) for name in names}}
         (partial / ABOUT_FILE).write_text(json.dumps(about))
         for path in partial.iterdir():
-            _sync(path)
+            sync(path)
         older = self._of(uid)
         os.rename(partial, target)
         for folder in older:
@@ -62,7 +65,7 @@ class Checkpoints:
 
     def clear(self) -> None:
         """Remove what a killed driver left half-written, and the folder if nothing is in it."""
-        for left in self._folder.glob(".*"):
+        for left in self._folder.glob(f"{PARTIAL}*"):
             shutil.rmtree(left, ignore_errors=True)
         if self._folder.is_dir() and not any(self._folder.iterdir()):
             self._folder.rmdir()
@@ -82,8 +85,3 @@ def _is_sound(one: Checkpoint, spec_key: str) -> bool:
     except (OSError, ValueError, KeyError):
         return False  # the trial is trained from the beginning
     return about == {"epoch": one.epoch, "spec_key": spec_key, "sha256": digests}
-
-
-def _sync(path: Path) -> None:
-    with path.open("rb") as file:
-        os.fsync(file.fileno())

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 from ray.tune import Trainable
 from rich.console import Console
@@ -20,7 +19,7 @@ from experiments.latencies import Latencies
 from experiments.latency_objective import measure_by
 from experiments.lead import leading
 from experiments.optuna_tables import OptunaTables
-from experiments.optuna_view import CLOSE_S, OptunaView
+from experiments.optuna_view import CLOSE_S, HURRIED_S, OptunaView
 from experiments.plan import Plan
 from experiments.progress import SweepProgress
 from experiments.provenance import provenance
@@ -83,7 +82,9 @@ class _Work:
         if settings is None:
             return None
         tell = self.console.print
-        return Latencies(self.store, settings, measure_by(settings), lambda line: tell(line, highlight=False))
+        return Latencies(
+            self.store, self.recorder, settings, measure_by(settings), lambda line: tell(line, highlight=False)
+        )
 
 
 @contextmanager
@@ -94,21 +95,23 @@ def _recorder(plan: Plan, store: Store, stopping: Stopping, console: Console) ->
         console.print(line, highlight=False, markup=False)
 
     config = plan.config
-    with leading(store, config.study_name, plan.folder, tell) as lead:
+    with leading(store, config.study_name, (plan.folder, plan.shared), tell) as lead:
         spool = Spool(plan.folder, store)
-        if count := spool.replay(lead):
-            tell(f"{count} writes that an earlier run could not make are in the record now")
+        replayed = spool.replay(lead)
+        if replayed.written:
+            tell(f"{replayed.written} writes that an earlier run could not make are in the record now")
+        if replayed.unknown:
+            tell(f"{replayed.unknown} others were of trials that this record does not have, and are left out")
         yield Recorder(store, lead, spool, patience_s=config.storage.wait_s, hurry=lambda: stopping.is_asked, tell=tell)
 
 
 def _train(work: _Work, trainable: type[Trainable]) -> bool:
     """Run to the end of the suggestions; False if the user ended it before."""
     plan, config = work.plan, work.plan.config
-    shared = Path(config.ray.storage) / config.study_name if config.ray.storage else plan.folder
-    checkpoints = Checkpoints(shared / "checkpoints")
+    checkpoints = Checkpoints(plan.shared / "checkpoints")
     axes = [axis.name for axis in plan.space.axes]
     with (
-        _view(plan, work.console) as view,
+        _view(plan, work.stopping, work.console) as view,
         SweepProgress(work.console, config.proxy.epochs, axes) as progress,
     ):
         driver = Driver(
@@ -128,40 +131,39 @@ def _train(work: _Work, trainable: type[Trainable]) -> bool:
             max_failures=config.max_failures,
             latencies=work.latencies(),
         )
-        try:
-            complete = run(
-                driver,
-                work.recorder,
-                config.scheduler,
-                config.proxy.epochs,
-                work.slots,
-                shared,
-                work.stopping,
-                checkpoint_s=config.checkpoint_s,
-                trainable=trainable,
-            )
-        except RecordFault:
-            raise  # nothing more can be written
-        except BaseException:
+        with work.stopping.listening():  # until here there was nothing to save, and a signal ends all at once
+            try:
+                complete = run(
+                    driver,
+                    work.recorder,
+                    config.scheduler,
+                    config.proxy.epochs,
+                    work.slots,
+                    plan.shared,
+                    work.stopping,
+                    checkpoint_s=config.checkpoint_s,
+                    trainable=trainable,
+                )
+            except RecordFault:
+                raise  # nothing more can be written
+            except BaseException:
+                driver.interrupt()
+                raise
             driver.interrupt()
-            raise
-        driver.interrupt()
         checkpoints.clear()
         return complete
 
 
 @contextmanager
-def _view(plan: Plan, console: Console) -> Iterator[OptunaView]:
+def _view(plan: Plan, stopping: Stopping, console: Console) -> Iterator[OptunaView]:
     config = plan.config
     view = OptunaView(lambda: OptunaTables(config.storage.url, config.study_name, plan.space, plan.objectives))
-    patience_s = CLOSE_S
+    is_whole = False
     try:
         yield view
-    except BaseException:
-        patience_s = 2.0
-        raise
+        is_whole = not stopping.is_asked
     finally:
-        view.close(patience_s)
+        view.close(CLOSE_S if is_whole else HURRIED_S)
         if view.trouble:
             console.print(
                 f"caution: optuna-dashboard shows less than the record ({view.trouble}); the next start of the sweep "

@@ -135,7 +135,6 @@ class Driver:
         complete = failure is None and self.is_trained(trial_id)
         state = TrialState.FAILED if failure else TrialState.COMPLETE if complete else TrialState.STOPPED
         job, ended = self._end(trial_id, state, failure or (None if complete else STOPPED_EARLY))
-        self._drop_checkpoints(job.trial)
         if complete:
             self._trained[job.spec.key] = ended
         self._failures[job.variant.id] += state is TrialState.FAILED
@@ -147,10 +146,7 @@ class Driver:
                 self._queue.appendleft((variant, seed))
 
     def take_death(self, trial_id: int, reason: str, *, is_fatal: bool = False) -> None:
-        """Record that a trial's worker died; it is retried, from its checkpoint if it has one, but not for ever.
-
-        That its whole node died says nothing of the trial, and is not counted.
-        """
+        """Record that a trial's worker died; it is retried, from its checkpoint if it has one, but not for ever."""
         job, key = self._jobs[trial_id], self._key(trial_id)
         went_on = len(self._epochs[trial_id]) > job.trial.resumed_epochs
         self._deaths[key] = 0 if went_on else self._deaths[key] + 1
@@ -302,7 +298,7 @@ class Driver:
         self._listener.ended(stored, variant)
 
     def _end(self, trial_id: int, state: TrialState, reason: str | None) -> tuple[Job, TrialRecord]:
-        """Take a trial from what runs, and have its end recorded; the listener hears of it when it is."""
+        """Take a trial from what runs, and have its end recorded."""
         job, epochs = self._jobs.pop(trial_id), self._epochs.pop(trial_id, [])
         last = epochs[-1] if state is TrialState.COMPLETE else None
         end = TrialEnd(
@@ -318,15 +314,18 @@ class Driver:
         ended = dataclasses.replace(
             job.trial, **{name: value for name, value in vars(end).items() if name != "trial_id"}
         )
-        tell = self._listener.broken_off if state is TrialState.INTERRUPTED else self._listener.ended
-        self._recorder.later(end, lambda: tell(ended, job.variant))
+        self._recorder.later(end, lambda: self._acknowledge(ended, job.variant))
         return job, ended
 
-    def _drop_checkpoints(self, trial: TrialRecord) -> None:
-        """Of a trial that has ended, and of those that it retried."""
-        for ended in (trial, *self._unfinished.pop((trial.arch_id, trial.seed), [])):
-            if ended.uid is not None:
-                self._checkpoints.drop(ended.uid)
+    def _acknowledge(self, ended: TrialRecord, variant: Variant) -> None:
+        """The end of a trial is in the record: before, a checkpoint may be all that is left of it."""
+        if ended.state is TrialState.INTERRUPTED:
+            self._listener.broken_off(ended, variant)
+            return
+        self._listener.ended(ended, variant)
+        for spent in (ended, *self._unfinished.pop((ended.arch_id, ended.seed), [])):
+            if spent.uid is not None:
+                self._checkpoints.drop(spent.uid)
 
     def _key(self, trial_id: int) -> tuple[str, int]:
         return self._jobs[trial_id].variant.id, self._jobs[trial_id].spec.seed

@@ -7,8 +7,8 @@ import os
 import platform
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
 
@@ -20,20 +20,24 @@ RENEW_S = 5.0
 """Between two signs of life."""
 EXPIRES_S = 30.0
 """After so long without a sign of life, a driver of another machine is taken for dead; one of this is looked for."""
+WATCHED = 0.5
+"""The part of that time for which it is watched in any case: it may have been silent because the database was away."""
 LOOK_S = 0.5
 """Between two looks whether a silent one lives."""
 
 
 @contextmanager
 def leading(
-    store: Store, study: str, folder: Path, tell: Callable[[str], None], *, expires_s: float = EXPIRES_S
+    store: Store, study: str, folders: Collection[Path], tell: Callable[[str], None], *, expires_s: float = EXPIRES_S
 ) -> Iterator[LeadRecord]:
-    """Lead the study of a store, and hold `folder`, until the end; both are free again however this process ends.
+    """Lead the study of a store, and hold `folders`, until the end; all are free again however this process ends.
 
     Raises ValueError, naming host and process, if another driver leads. `tell` gets a line if it has to wait until one
     of another machine was silent for `expires_s` and is taken for dead.
     """
-    with _only_driver(folder, study):
+    with ExitStack() as held:
+        for folder in {folder.resolve() for folder in folders}:
+            held.enter_context(_only_driver(folder, study))
         lead = _take(store, _own_lead(study), tell, expires_s)
         renewing = _Renewing(store, lead)
         renewing.start()
@@ -46,11 +50,14 @@ def leading(
 
 def _take(store: Store, own: LeadRecord, tell: Callable[[str], None], expires_s: float) -> LeadRecord:
     first = found = store.take_lead(own)
+    watched_from = time.monotonic()
     while found.holder != own.holder:
         if _lives(found) or found.renewed_at != first.renewed_at:
             raise _refusal(own.study, found.who)
-        if _is_dead(found) or found.age_s > expires_s:
+        is_silent = found.age_s > expires_s and time.monotonic() - watched_from > WATCHED * expires_s
+        if _is_dead(found) or is_silent:
             first = found = store.take_lead(own, instead_of=found)
+            watched_from = time.monotonic()
             continue
         if found is first:
             tell(f"{found.who} led this study {found.age_s:.0f} s ago; waiting to see whether it still does")
@@ -110,10 +117,8 @@ def _is_dead(lead: LeadRecord) -> bool:
 
 
 def _give_up(store: Store, lead: LeadRecord) -> None:
-    try:
+    with suppress(RecordFault, ValueError):  # it expires by itself
         store.give_up_lead(lead)
-    except RecordFault:  # it expires by itself
-        return
 
 
 class _Renewing(threading.Thread):
@@ -126,10 +131,8 @@ class _Renewing(threading.Thread):
 
     def run(self) -> None:
         while not self._ended.wait(RENEW_S):
-            try:
+            with suppress(RecordFault, ValueError):  # a damaged file is a ValueError
                 self._store.renew_lead(self._lead)
-            except RecordFault:
-                continue
 
     def end(self) -> None:
         """Stop, and wait for a sign that is being given."""

@@ -16,6 +16,8 @@ PAUSE_S = 1.0
 """Before another attempt, while the database is locked or away."""
 CLOSE_S = 60.0
 """How long the end of a sweep waits for the view."""
+HURRIED_S = 2.0
+"""The same where somebody waits for the sweep to end."""
 
 Action = Callable[[OptunaTables], None]
 
@@ -29,6 +31,7 @@ class OptunaView:
         """Why the view is behind the record, if it is."""
         self._open = open_tables
         self._newest: dict[str, Shown] = {}  # what is to be shown, by id of the variant
+        self._changing = threading.Lock()
         self._actions: queue.SimpleQueue[Action | None] = queue.SimpleQueue()
         self._give_up_at = float("inf")
         self._thread = threading.Thread(target=self._follow, name="optuna view", daemon=True)
@@ -37,13 +40,15 @@ class OptunaView:
     def show(self, shown: Shown) -> None:
         """Show how a variant stands now, unless it stands otherwise before its turn comes."""
         id = shown.variant.id
-        self._newest[id] = shown
+        with self._changing:
+            self._newest[id] = shown
 
         def show_newest(tables: OptunaTables) -> None:
             if (newest := self._newest.get(id)) is not None:
                 tables.show(newest)
-                if self._newest[id] is newest:
-                    del self._newest[id]
+                with self._changing:
+                    if self._newest[id] is newest:
+                        del self._newest[id]
 
         self._actions.put(show_newest)
 

@@ -38,6 +38,8 @@ class Plan:
     """How the objective latency is measured; None where it is no objective."""
     folder: Path
     """The study's own, for weights and the report."""
+    shared: Path
+    """The same where all nodes reach it, for what workers write and read."""
     command: str
     """What the user typed."""
 
@@ -80,19 +82,20 @@ def make_plan(config: SweepConfig, command: str) -> Plan:
     candidates = Candidates(space, config.budget)
     suggester = make_suggester(config.search, candidates, directions(objectives), config.seed)
     check_before(config)
-    folder = _folder(config)
+    folder = _folder(config, config.runs)
+    shared = _folder(config, config.ray.storage or config.runs)
     dataset = load_dataset(config.data.resolved(), config.proxy.image_size)
     _require_fit(config, dataset)
-    plan = Plan(config, candidates, suggester, dataset, latency, folder, command)
+    plan = Plan(config, candidates, suggester, dataset, latency, folder, shared, command)
     check_study(config.storage.url, plan.study())
     return plan
 
 
-def _folder(config: SweepConfig) -> Path:
-    """The study's own; raises ValueError if it, or what a sweep writes in it, is a link out of `runs`."""
-    for written in ("weights", "report", ".lock"):
-        folder_below(Path(config.runs), config.study_name, written)
-    return folder_below(Path(config.runs), config.study_name)
+def _folder(config: SweepConfig, root: str) -> Path:
+    """The study's own below a root; raises ValueError if it, or what a sweep writes in it, is a link out of there."""
+    for written in ("weights", "report", "checkpoints", ".lock"):
+        folder_below(Path(root), config.study_name, written)
+    return folder_below(Path(root), config.study_name)
 
 
 def _require_fit(config: SweepConfig, dataset: Dataset) -> None:

@@ -14,8 +14,10 @@ from experiments.sweep_config import SweepConfig
 
 def check_before(config: SweepConfig) -> None:
     """Raises ValueError for folders that cannot be, a record that cannot be opened, a trial that fits no machine."""
-    for key, folder in (("runs", config.runs), ("data.cache", config.data.cache)):
-        check_folder(key, Path(folder))
+    folders = {"runs": config.runs, "data.cache": config.data.cache, "ray.storage": config.ray.storage}
+    for key, folder in folders.items():
+        if folder is not None:
+            check_folder(key, Path(folder))
     check_database(config.storage.url)
     if ray.is_initialized():
         plan_slots(config.resources)

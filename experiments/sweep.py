@@ -45,18 +45,17 @@ def sweep(config: SweepConfig, console: Console, *, trainable: type[Trainable] |
     """
     plan = make_plan(config, shlex.join(["python", "-m", "experiments.sweep", *sys.argv[1:]]))
     introduce(plan, console)
-    stopping = Stopping()
     _begin_to_import("torch")
-    with connected(config.ray), stopping.listening():
+    with connected(config.ray):
         # Only now: a mistake is told sooner without Ray Tune and torch, and Ray has started meanwhile.
         from experiments.conduct import conduct
 
-        return conduct(plan, stopping, console, trainable)
+        return conduct(plan, Stopping(), console, trainable)
 
 
 def _begin_to_import(name: str) -> None:
     """In a thread, while this one waits for Ray; whoever imports it next waits for the rest."""
-    threading.Thread(target=importlib.import_module, args=[name], daemon=True).start()
+    threading.Thread(target=importlib.import_module, args=[name]).start()
 
 
 if __name__ == "__main__":

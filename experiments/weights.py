@@ -8,6 +8,7 @@ import shutil
 from pathlib import Path
 
 from db import ArtifactRecord, TrialRecord
+from experiments.durable import sync
 
 WEIGHTS = "weights"
 """Kind of the artifact."""
@@ -23,7 +24,9 @@ def keep_weights(trial: TrialRecord, source: Path, folder: Path) -> ArtifactReco
     target = folder / f"trial-{trial.id}-{(trial.uid or '')[:8]}.safetensors"
     partial = target.with_suffix(".partial")
     shutil.copyfile(source, partial)
+    sync(partial)
     os.replace(partial, target)
+    sync(folder)  # the row that vouches for the file is on the disk when it is written
     return ArtifactRecord(trial.id, WEIGHTS, str(target.resolve()), sha256(target), target.stat().st_size)
 
 

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
+from experiments.durable import sync
 from experiments.exchange import exchange
 
 _FULL = {errno.ENOSPC, errno.EDQUOT}
@@ -57,20 +58,12 @@ def whole_folder(folder: Path) -> Iterator[Path]:
 def _put_in_place(partial: Path, folder: Path) -> None:
     """Give `partial` the name `folder`, after all of it has reached the disk."""
     for path in [*partial.rglob("*"), partial, folder.parent]:
-        _sync(path)
+        sync(path)
     if folder.exists():
         exchange(partial, folder)
     else:
         os.rename(partial, folder)
-    _sync(folder.parent)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    sync(folder.parent)
 
 
 def _remove_leftovers(folder: Path) -> None:

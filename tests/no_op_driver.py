@@ -24,7 +24,7 @@ def run(folder: str, url: str, name: str, trials: str) -> None:
         provenance=replace(PROVENANCE, code_version=name),
     )
     store = sweep.store()
-    with leading(store, name, Path(folder) / name, print) as lead:
+    with leading(store, name, [Path(folder) / name], print) as lead:
         recorder = Recorder(store, lead, Spool(Path(folder) / name, store), patience_s=60)
         driver = sweep.driver(seeds=1, variants=int(trials), search="random", recorder=recorder)
         work(driver, slots=4)
@@ -44,7 +44,7 @@ def lead(url: str, study: str, folder: str, host: str, expires_s: str) -> None:
         Store.open(url) as store,
         mock.patch("platform.node", return_value=host),
         mock.patch("experiments.lead.RENEW_S", 0.2),
-        leading(store, study, Path(folder), lambda line: print(line, flush=True), expires_s=float(expires_s)) as own,
+        leading(store, study, [Path(folder)], lambda line: print(line, flush=True), expires_s=float(expires_s)) as own,
     ):
         print(f"leads {own.process}", flush=True)
         time.sleep(120)

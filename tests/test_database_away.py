@@ -145,7 +145,7 @@ def kept_in(file: Path) -> list[Later]:
     """What a spool holds."""
     spool = Spool.__new__(Spool)
     spool.file = file
-    return list(spool._read())
+    return [write for _, write in spool._read()]
 
 
 def rows(store: Store) -> list[Later]:
@@ -161,6 +161,6 @@ def replay(store: Store, copy: Path) -> None:
     spool = Spool(copy.parent, store)
     shutil.copy(copy, spool.file)
     lead = store.take_lead(LeadRecord(STUDY, "a" * 32, "host", 1))
-    assert spool.replay(lead) > 0
+    assert spool.replay(lead).written > 0
     assert not spool.file.exists()
     store.give_up_lead(lead)

@@ -39,7 +39,8 @@ class Clock:
         return Latency(middle * 0.9, middle, middle * 1.1, 20, self.settings)
 
     def driver(self, sweep: FakeSweep, **options):
-        latencies = Latencies(sweep.store(), self.settings, self.measure, self.lines.append)
+        store = sweep.store()
+        latencies = Latencies(store, sweep.recorder(store), self.settings, self.measure, self.lines.append)
         return sweep.driver(latencies=latencies, **options)
 
 

@@ -81,7 +81,7 @@ def start_leader(forks: Forks, url: str, folder: Path, host: str, expires_s: flo
 def refusal(store: Store, folder: Path, **options: float) -> str:
     """What a second driver is told."""
     with pytest.raises(ValueError, match=r"one sweep at a time, .*; wait for it, or write study=NAME") as caught:  # noqa: SIM117
-        with leading(store, "groups", folder, lambda line: None, **options):
+        with leading(store, "groups", [folder], lambda line: None, **options):
             pass
     assert "\n" not in str(caught.value)
     return str(caught.value)
@@ -99,7 +99,7 @@ def test_a_second_driver_is_refused_at_once_on_the_same_host(
     os.kill(first, signal.SIGSTOP)
     assert f"process {first} on {here}" in refusal(store, tmp_path / "another folder", expires_s=0), "it lives"
     forks.kill(first)
-    with leading(store, "groups", tmp_path / here, lambda line: None) as lead:
+    with leading(store, "groups", [tmp_path / here], lambda line: None) as lead:
         assert lead.process == os.getpid()
 
 
@@ -110,7 +110,7 @@ def test_a_driver_of_another_host_is_refused_while_the_first_gives_signs_of_life
     told: list[str] = []
     assert f"groups is being run by process {first} on far-away;" in refusal(store, tmp_path / "here")
     forks.kill(first)
-    with leading(store, "groups", tmp_path / "here", told.append, expires_s=1) as lead:
+    with leading(store, "groups", [tmp_path / "here"], told.append, expires_s=1) as lead:
         assert lead.process == os.getpid()
     assert len(told) <= 1
 
@@ -123,7 +123,7 @@ def test_a_silent_driver_is_taken_for_dead_by_the_databases_clock(
         monkeypatch.setattr("db.leads.now", lambda: 1 / 0)
     told: list[str] = []
     began = time.monotonic()
-    with leading(store, "groups", tmp_path, told.append, expires_s=2) as lead:
+    with leading(store, "groups", [tmp_path], told.append, expires_s=2) as lead:
         assert 1 < time.monotonic() - began < 10
         assert store.lead("groups") is not None
         assert lead.holder != silent.holder

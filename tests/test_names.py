@@ -77,7 +77,7 @@ def test_a_folder_may_lie_behind_a_linked_root_but_not_behind_a_linked_name(tmp_
             folder_below(tmp_path / "runs", name)
 
 
-@pytest.mark.parametrize("link", ["tiny_demo-digits", "tiny_demo-digits/weights", "tiny_demo-digits/.lock"])
+@pytest.mark.parametrize("link", ["", "/weights", "/report", "/checkpoints", "/.lock"])
 @pytest.mark.usefixtures("shared_ray")
 def test_a_sweep_writes_nothing_through_a_link(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], link: str
@@ -87,7 +87,7 @@ def test_a_sweep_writes_nothing_through_a_link(
     (tmp_path / "elsewhere").mkdir()
     kept = tmp_path / "elsewhere" / "kept"
     kept.write_text("kept")
-    place = tmp_path / "runs" / link
+    place = tmp_path / "runs" / f"tiny_demo-digits{link}"
     place.parent.mkdir(parents=True)
     place.symlink_to(kept if place.name == ".lock" else tmp_path / "elsewhere")
     monkeypatch.chdir(tmp_path)

@@ -149,7 +149,7 @@ def test_a_second_driver_of_a_study_is_refused(finished, lead_in):
     folder, study = finished[0], "tiny_demo-digits"
     with (
         Store.open(f"sqlite:///{folder / 'sweeps.db'}") as store,
-        leading(store, study, folder / lead_in, print),
+        leading(store, study, [folder / lead_in], print),
         pytest.raises(ValueError, match=rf"is being run by process {os.getpid()} on .*study=NAME"),
     ):
         run(folder)

@@ -16,6 +16,7 @@ from sqlalchemy import select
 
 from db import LeadLost, LeadRecord, Recorder, Spool, Store, TrialEnd, TrialState
 from db.schema import Base
+from db.spool import Replayed
 from db.writes import Write
 
 MOMENT = datetime(2026, 5, 1, 12, 30, 0, 123456, tzinfo=UTC)
@@ -98,6 +99,12 @@ def test_a_batch_of_which_a_part_is_refused_leaves_nothing(store: Store) -> None
         assert dump(store) == before
 
 
+def begun(store: Store, count: int) -> dict[int, str]:
+    """The uids of so many new trials, by id."""
+    trials = [store.add_trial(trial()) for _ in range(count)]
+    return {one.id or 0: one.uid or "" for one in trials}
+
+
 def test_a_spool_gives_back_every_kind_as_it_was(store: Store, tmp_path: Path) -> None:
     writes = [
         epoch(1, 1, train_loss=math.nan, val_loss=-math.inf, val_accuracy=0.1 + 0.2),
@@ -107,37 +114,56 @@ def test_a_spool_gives_back_every_kind_as_it_was(store: Store, tmp_path: Path) -
         TrialEnd(2, TrialState.FAILED, 0, reason="two\nlines \u2028 'quoted'"),
     ]
     spool = Spool(tmp_path / "spools", store)
-    spool.keep(writes[:2])
-    spool.keep(writes[2:])
-    assert repr(list(spool._read())) == repr(writes)
+    uids = {1: "a" * 32, 2: "b" * 32}
+    spool.keep(writes[:2], uids)
+    spool.keep(writes[2:], uids)
+    assert repr(list(spool._read())) == repr([(uids[write.trial_id], write) for write in writes])
     assert [path.name for path in (tmp_path / "spools").iterdir()] == [spool.file.name], "nothing else is left"
 
 
 def test_a_spool_is_replayed_once_and_a_second_time_without_effect(store: Store, tmp_path: Path) -> None:
-    for _ in range(2):
-        store.add_trial(trial())
+    uids = begun(store, 2)
     lead = store.take_lead(LEAD)
     spool = Spool(tmp_path, store)
     ends = [TrialEnd(1, TrialState.COMPLETE, finished_at=MOMENT, **RESULT), TrialEnd(2, TrialState.FAILED, 0)]
-    spool.keep([epoch(1, 1, train_loss=math.nan), epoch(1, 2), artifact(1), *ends])
+    spool.keep([epoch(1, 1, train_loss=math.nan), epoch(1, 2), artifact(1), *ends], uids)
     copy = spool.file.read_bytes()
-    assert spool.replay(lead) == 5
+    assert spool.replay(lead) == Replayed(5, 0)
     assert not spool.file.exists()
     once = dump(store)
     assert [one.state for one in store.trials("groups")] == [TrialState.COMPLETE, TrialState.FAILED]
     spool.file.write_bytes(copy)
-    assert spool.replay(lead) == 5
-    assert (dump(store), spool.replay(lead)) == (once, 0)
+    assert spool.replay(lead) == Replayed(5, 0)
+    assert (dump(store), spool.replay(lead)) == (once, Replayed(0, 0))
+
+
+def test_a_spool_writes_to_no_trial_of_a_backup_that_has_the_number_of_its_own(store: Store, tmp_path: Path) -> None:
+    """The database went away for good, and an older copy of it took its place."""
+    lead = store.take_lead(LEAD)
+    spool = Spool(tmp_path, store)
+    end = TrialEnd(1, TrialState.COMPLETE, finished_at=MOMENT, **RESULT)
+    spool.keep([epoch(1), end, epoch(2)], begun(store, 2) | {1: "c" * 32})
+    store.interrupt_running("groups", "it went away", lead)
+    assert spool.replay(lead) == Replayed(1, 2)
+    assert [one.state for one in store.trials("groups")] == [TrialState.INTERRUPTED] * 2
+    assert [one.trial_id for one in store.epochs("groups")] == [2]
+
+
+def test_a_spool_that_does_not_fit_is_named(store: Store, tmp_path: Path) -> None:
+    spool = Spool(tmp_path, store)
+    spool.keep([epoch(1, 9)], begun(store, 1))
+    with pytest.raises(ValueError, match=rf"what {spool.file} holds must fit the record, but .*; move the file away"):
+        spool.replay(store.take_lead(LEAD))
+    assert spool.file.exists()
 
 
 def test_what_was_taken_for_interrupted_meanwhile_ends_as_the_spool_says_unless_it_was_run_again(
     store: Store, tmp_path: Path
 ) -> None:
-    for _ in range(2):
-        store.add_trial(trial())
+    uids = begun(store, 2)
     lead = store.take_lead(LEAD)
     spool = Spool(tmp_path, store)
-    spool.keep([TrialEnd(number, TrialState.COMPLETE, finished_at=MOMENT, **RESULT) for number in (1, 2)])
+    spool.keep([TrialEnd(number, TrialState.COMPLETE, finished_at=MOMENT, **RESULT) for number in (1, 2)], uids)
     store.interrupt_running("groups", "it went away", lead)
     store.add_trial(trial(retry_of=2))
     spool.replay(lead)
@@ -150,11 +176,11 @@ def test_what_was_taken_for_interrupted_meanwhile_ends_as_the_spool_says_unless_
 
 def test_a_driver_whose_lead_another_took_writes_nothing(store: Store, tmp_path: Path) -> None:
     first = store.take_lead(LEAD)
-    store.write([trial()], first)
+    recorder = Recorder(store, first, Spool(tmp_path, store), patience_s=60)
+    recorder.add(trial())
     second = store.take_lead(OTHER, instead_of=first)
     assert second.who == "process 22 on second-host"
     before = dump(store)
-    recorder = Recorder(store, first, Spool(tmp_path, store), patience_s=60)
     recorder.later(epoch(1))
     attempts = (
         lambda: store.write([trial()], first),

@@ -19,6 +19,8 @@ from experiments.data.stratify import split_off
 
 _CHUNK = 256
 """Files given to the threads at once."""
+_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
+"""What an image may be, whatever its name says: for others Pillow may start a program, as Ghostscript for EPS."""
 _LEAST_SIDE = 2
 _MOST_PIXELS = 2**27
 """Of an image file: more than that is a bomb, which a small file can be, or nothing for a network anyway."""
@@ -150,7 +152,7 @@ def _decode(file: Path, size: int) -> Images:
     try:
         if not file.is_file():
             raise ValueError("it is no plain file")
-        with Image.open(file) as image:
+        with Image.open(file, formats=_FORMATS) as image:
             _check_sides(*image.size)
             pixels = np.asarray(resize_square(image.convert("RGB"), size))
     except Exception as error:  # a damaged image raises nearly anything
