@@ -104,7 +104,7 @@ def _mean_curves(results: Results) -> dict[str, dict[int, float]]:
 
 
 def _stopped_curves(results: Results, frame: pd.DataFrame) -> Iterable[Figure]:
-    labels = dict(zip(frame["arch_id"], frame["label"], strict=True))
+    labels = dict(zip(frame["arch_id"].tolist(), frame["label"].tolist(), strict=True))
     stopped = {trial.id: trial for trial in results.trials if trial.state is TrialState.STOPPED}
     curves: dict[int, dict[int, float]] = {}
     for epoch in sorted(results.epochs, key=lambda epoch: epoch.epoch):

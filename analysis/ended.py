@@ -51,7 +51,7 @@ class Ended:
 def ended_trials(results: Results, frame: pd.DataFrame) -> Ended:
     """The stopped, failed and interrupted trials of a study and its variant frame."""
     ended = [trial for trial in results.trials if trial.state not in _COUNTED]
-    labels = dict(zip(frame["arch_id"], frame["label"], strict=True))
+    labels = dict(zip(frame["arch_id"].tolist(), frame["label"].tolist(), strict=True))
     listed = [_ended(trial, labels) for trial in ended[:MOST_LISTED]]
     return Ended(len(ended), listed, _reasons(ended) if len(ended) > len(listed) else [])
 

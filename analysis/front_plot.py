@@ -32,7 +32,7 @@ def front_figure(panel: Panel) -> Figure:
         "line": {"shape": "hv", "color": FRONT_COLOUR, "width": 1.5},
         "hoverinfo": "skip",
     }
-    shading = [] if panel.shaded is None else [shading_trace(panel, panel.shaded.rows)]
+    shading = [] if panel.shaded is None else [shading_trace(panel, panel.shaded)]
     traces = [*shading, staircase, *(_points(panel, group) for group in panel.groups)]
     shape = layout(panel.cost.title, ACCURACY.title, log_x=panel.is_log)
     if panel.shaded is not None:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import Any, TypeAlias
 
 from db.records import StudyRecord, TrialRecord
 from transxnet.arch import NUM_STAGES
+
+Column: TypeAlias = list[str | None]
+"""A choice of each variant, None for those without it."""
 
 
 def choice_text(value: Any) -> str:
@@ -31,14 +35,12 @@ def variant_labels(study: StudyRecord, trials: Sequence[TrialRecord]) -> dict[st
     "osr_stride=8-4-2-1"; the baseline's name says that it is it.
     """
     variants = {trial.arch_id: trial.variant for trial in reversed(trials)}
-    choices = {
-        arch_id: {name: choice_text(value) for name, value in variant.items()} for arch_id, variant in variants.items()
-    }
-    parts = _parts(_varying(list(choices.values())))
+    columns = _varying(_choice_columns(list(variants.values())))
+    terms = [_terms(name, [columns[axis] for axis in axes]) for name, axes in _parts(list(columns)).items()]
     labels: dict[str, str] = {}
     taken: set[str] = set()
-    for arch_id, own in choices.items():
-        label = ", ".join(_terms(own, parts)) or arch_id
+    for arch_id, told in zip(variants, zip(*terms, strict=True) if terms else [()] * len(variants), strict=True):
+        label = ", ".join(filter(None, told)) or arch_id
         if label in taken:
             label += f" [{arch_id[:6]}]"
         taken.add(label)
@@ -48,12 +50,15 @@ def variant_labels(study: StudyRecord, trials: Sequence[TrialRecord]) -> dict[st
     return labels
 
 
-def _terms(own: Mapping[str, str], parts: Mapping[str, Sequence[str]]) -> Iterator[str]:
-    """A variant's choices as "name=choice"."""
-    for name, axes in parts.items():
-        known = [own[axis] for axis in axes if axis in own]
-        if known:
-            yield f"{name}={'-'.join(known)}"
+def _choice_columns(variants: Sequence[Mapping[str, Any]]) -> dict[str, Column]:
+    """By axis, each variant's choice in words."""
+    axes = dict.fromkeys(axis for variant in variants for axis in variant)
+    return {axis: [choice_text(own[axis]) if axis in own else None for own in variants] for axis in axes}
+
+
+def _varying(columns: Mapping[str, Column]) -> Mapping[str, Column]:
+    """Those with more than one choice; all if there is none."""
+    return {axis: column for axis, column in columns.items() if len(set(column)) > 1} or columns
 
 
 def _parts(axes: Sequence[str]) -> dict[str, list[str]]:
@@ -67,6 +72,12 @@ def _parts(axes: Sequence[str]) -> dict[str, list[str]]:
     return parts
 
 
-def _varying(variants: Sequence[Mapping[str, str]]) -> list[str]:
-    names = list(dict.fromkeys(name for choices in variants for name in choices))
-    return [name for name in names if len({choices.get(name) for choices in variants}) > 1] or names
+def _terms(name: str, columns: Sequence[Column]) -> list[str]:
+    """Each variant's choices of some axes as "name=choice"; empty where it has none."""
+
+    @cache
+    def term(*choices: str | None) -> str:
+        known = [choice for choice in choices if choice is not None]
+        return f"{name}={'-'.join(known)}" if known else ""
+
+    return list(map(term, *columns))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Literal
 
 from db.records import ArchitectureRecord, TrialRecord
@@ -31,11 +32,14 @@ class Metric:
     digits: int
     """Decimals shown."""
 
+    def values(self, records: Iterable[TrialRecord | ArchitectureRecord]) -> list[float | None]:
+        """The number of each record in the column's unit; None for those that have none."""
+        return [None if raw is None else self.transform(raw) for raw in map(attrgetter(self.field), records)]
+
     def of(self, record: TrialRecord | ArchitectureRecord) -> float | None:
-        """The record's number in the column's unit; None if the record has none."""
+        """`values` of one record."""
         assert isinstance(record, self.record)
-        raw = getattr(record, self.field)
-        return None if raw is None else self.transform(raw)
+        return self.values((record,))[0]
 
     @property
     def title(self) -> str:

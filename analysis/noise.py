@@ -126,12 +126,18 @@ def _more_seeds(difference: float, points: float, seeds: int, comparisons: int, 
     threshold = max(abs(difference), margin - abs(difference))
 
     def settled(n: int) -> bool:
-        after = SeedNoise(points, (comparisons + 1) * (n - 1))
-        return difference_half_width(after, (n, n), comparisons) < threshold
+        return _half_width_after(n, points, comparisons) < threshold
 
     tried = range(2, MOST_SEEDS + 1)
     enough = bisect.bisect_left(tried, True, key=settled)
     return max(1, tried[enough] - seeds) if enough < len(tried) else None
+
+
+@lru_cache(maxsize=2 * MOST_SEEDS)
+def _half_width_after(seeds: int, points: float, comparisons: int) -> float:
+    """Of a difference, once every variant has so many seeds."""
+    after = SeedNoise(points, (comparisons + 1) * (seeds - 1))
+    return difference_half_width(after, (seeds, seeds), comparisons)
 
 
 @lru_cache(maxsize=2 * MOST_SEEDS)

@@ -47,13 +47,14 @@ class Panel:
 
     cost: Metric
     shown: pd.DataFrame
+    """All of them: accuracy, this cost and is_baseline."""
     front: pd.DataFrame
     """On the front of accuracy against this cost, the cheapest first."""
     groups: Sequence[Group]
     """Others, front and baseline, to be drawn in this order; no variant stands in two."""
     is_log: bool
-    shaded: Group | None = None
-    """Others that are too many to be drawn as points: they stand here rather than among the groups."""
+    shaded: pd.DataFrame | None = None
+    """Of `shown`, others that are too many to be drawn as points: they stand here rather than among the groups."""
 
     def numbered(self, group: Group) -> list[bool]:
         """Which of a group's rows carry their number: none that would be written over the one before.
@@ -91,14 +92,16 @@ def _is_apart(value: float, others: list[float], distance: float) -> bool:
 def make_panel(frame: pd.DataFrame, cost: str) -> Panel:
     """The panel of a variant frame for a cost (a metric's name)."""
     entry = COLUMNS[cost]
-    shown = frame[frame[ACCURACY.column].notna() & frame[entry.column].notna()]
+    is_shown = frame[ACCURACY.column].notna() & frame[entry.column].notna()
+    shown = frame.loc[is_shown, [ACCURACY.column, entry.column, "is_baseline"]]
+    few = len(shown) <= _MOST_BARS
     on_front, is_baseline = pareto_front(shown, [ACCURACY.column], [entry.column]), shown["is_baseline"]
-    others = Group("other variants", shown[~on_front & ~is_baseline], OTHER_COLOUR, 7, len(shown) <= _MOST_BARS)
-    shaded = others if len(others.rows) > MOST_POINTS else None
+    others = shown[~on_front & ~is_baseline]
+    shaded = others if len(others) > MOST_POINTS else None
     groups = (
-        *([] if shaded else [others]),
-        Group("front", shown[on_front & ~is_baseline], FRONT_COLOUR, 10, True),
-        Group("baseline", shown[is_baseline], BASELINE_COLOUR, 13, True),
+        *([Group("other variants", frame.loc[others.index], OTHER_COLOUR, 7, few)] if shaded is None else []),
+        Group("front", frame.loc[shown.index[on_front & ~is_baseline]], FRONT_COLOUR, 10, True),
+        Group("baseline", frame.loc[shown.index[is_baseline]], BASELINE_COLOUR, 13, True),
     )
     low, high = shown[entry.column].min(), shown[entry.column].max()
     is_log = bool(0 < low * _LOG_FROM < high)

@@ -60,8 +60,7 @@ def _draw(axis: Axes, panel: Panel) -> None:
         axis.text(0.5, 0.5, "no complete trial", ha="center", va="center", transform=axis.transAxes)
         return
     if panel.shaded is not None:
-        rows = panel.shaded.rows
-        axis.plot(rows[column], rows[ACCURACY.column], "o", color=OTHER_COLOUR, **_DUST)
+        axis.plot(panel.shaded[column], panel.shaded[ACCURACY.column], "o", color=OTHER_COLOUR, **_DUST)
     axis.step(panel.front[column], panel.front[ACCURACY.column], where="post", color=FRONT_COLOUR)
     for group in panel.groups:
         _draw_group(axis, panel, group)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import gc
 import io
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -17,11 +17,12 @@ from rich.console import Console
 
 from analysis.curve_plot import drawn_trials
 from analysis.files import folder_below, write_whole
-from analysis.frame import trial_columns, variant_frame
+from analysis.frame import variant_frame
 from analysis.page_html import report_html
 from analysis.picture import front_png
 from analysis.results import Results, read_results, with_epochs
 from analysis.tables import front_table
+from analysis.trial_table import trial_table
 from db import StorageConfig, Store
 from db.collector import collector_paused
 from space.cli import run_entry_point, to_typed
@@ -79,11 +80,10 @@ def write_files(results: Results, frame: pd.DataFrame, folder: Path) -> ReportFi
     try:
         folder.mkdir(parents=True, exist_ok=True)
         write_whole(files.html, report_html(results, frame).encode())
-        write_whole(files.variants, _csv(frame))
+        write_whole(files.variants, _csv(frame.columns, _rows(frame)))
         write_whole(files.front, front_png(frame, f"{results.study.name}: accuracy against cost"))
-        labels = dict(zip(frame["arch_id"], frame["label"], strict=True))
-        trials = trial_columns(results.study, results.trials, results.architectures, labels)
-        write_whole(files.trials, _columns_csv(trials))
+        trials = trial_table(results.study, results.trials, results.architectures)
+        write_whole(files.trials, _csv(trials.columns, trials.rows))
     except OSError as error:
         raise ValueError(
             f"the report's folder must be writable, got {folder} ({error.strerror}); choose another with out=FOLDER"
@@ -91,19 +91,20 @@ def write_files(results: Results, frame: pd.DataFrame, folder: Path) -> ReportFi
     return files
 
 
-def _csv(frame: pd.DataFrame) -> Callable[[BinaryIO], None]:
-    """What writes the frame into a file, some rows at a time."""
-    return lambda file: frame.to_csv(file, index=False, mode="wb", encoding="utf-8")
+def _rows(frame: pd.DataFrame) -> Iterator[Sequence[Any]]:
+    """The frame's rows, None where a number is not known."""
+    columns = [frame[name].astype(object).where(frame[name].notna(), None).tolist() for name in frame]
+    return zip(*columns, strict=True)
 
 
-def _columns_csv(columns: Mapping[str, Sequence[Any]]) -> Callable[[BinaryIO], None]:
-    """The same of columns: of very many rows a frame would take longer to make and to write than all the rest."""
+def _csv(columns: Iterable[str], rows: Iterable[Sequence[Any]]) -> Callable[[BinaryIO], None]:
+    """What writes a table into a file, None as an empty cell: pandas would take longer over very many rows."""
 
     def write(file: BinaryIO) -> None:
         text = io.TextIOWrapper(file, encoding="utf-8", newline="")
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(columns)
-        writer.writerows(zip(*columns.values(), strict=True))
+        writer.writerows(rows)
         text.detach()  # the file is its owner's to close
 
     return write

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cache, cached_property
 from operator import attrgetter
@@ -75,32 +76,38 @@ class _Fields:
         names = [field.name for field in dataclasses.fields(record) if field.metadata != DERIVED]
         self.names = [name for name in names if name in columns and name not in without]
         self._own = [columns[name] for name in self.names]
-        self._json_names = [column.name for column in self._own if isinstance(column.type, JSON)]
+        self._json_places = [place for place, own in enumerate(self._own) if isinstance(own.type, JSON)]
 
     @property
     def columns(self) -> list[ColumnElement[Any]]:
         """What to select, JSON as its text."""
-        return [as_type(own, Text) if own.name in self._json_names else own for own in self._own]
+        return [as_type(own, Text) if isinstance(own.type, JSON) else own for own in self._own]
 
-    def values(self, row: Iterable[Any], parse: Parse) -> dict[str, Any]:
-        """The fields of a row of `columns`."""
-        values = dict(zip(self.names, row, strict=True))
-        for name in self._json_names:
-            if values[name] is not None:
-                values[name] = parse(values[name])
+    def values(self, row: Iterable[Any], parse: Parse) -> list[Any]:
+        """The fields of a row of `columns`, in the record's order."""
+        values = list(row)
+        for place in self._json_places:
+            if values[place] is not None:
+                values[place] = parse(values[place])
         return values
 
 
 def read_trials(session: Session, study: str) -> list[TrialRecord]:
     """The study's trials by id; those of the same code and machine share their provenance."""
     own, origin = _Fields(TrialRecord, TrialRow), _Fields(Provenance, TrialRow)
-    parse = cache(json.loads)
-    provenance = cache(lambda *row: Provenance(**origin.values(row, parse)))
+    parse = cache(_parse_choices)
+    provenance = cache(lambda *row: Provenance(*origin.values(row, parse)))
     table, size = TrialRow.__table__.c, len(own.names)
+
+    def record(row: Sequence[Any]) -> TrialRecord:
+        values = own.values(row[:size], parse)
+        values.insert(_PROVENANCE, provenance(*row[size:]))
+        return TrialRecord(*values)
+
     asked = select(*own.columns, *origin.columns).where(table.study == study)
     with collector_paused():
         rows = session.execute(asked, execution_options=_STREAMED)
-        trials = [TrialRecord(**own.values(row[:size], parse), provenance=provenance(*row[size:])) for row in rows]
+        trials = [record(row) for row in rows]
     return sorted(trials, key=attrgetter("id"))  # SQLite would carry whole rows about to sort them
 
 
@@ -118,10 +125,19 @@ def read_architectures(session: Session, study: StudyRow, *, described: bool) ->
     fields = _Fields(ArchitectureRecord, ArchitectureRow, without=() if described else ("description",))
     asked = queries.architectures_of(study)
     measured = _latencies(session, queries.latencies_of(asked), study.latency) if study.latency else {}
+
+    def record(row: Sequence[Any]) -> ArchitectureRecord:
+        values = fields.values(row, StoredJson)
+        if not described:
+            values.insert(_DESCRIPTION, _UNREAD)
+        values.append(measured.get(values[0]))
+        return ArchitectureRecord(*values)
+
     with collector_paused():
-        rows = session.execute(asked.with_only_columns(*fields.columns), execution_options=_STREAMED)
-        found = ({"description": _UNREAD, **fields.values(row, StoredJson)} for row in rows)
-        return {own["arch_id"]: ArchitectureRecord(**own, latency_ms=measured.get(own["arch_id"])) for own in found}
+        # By the connection, as the session would look for entities among these rows.
+        rows = session.connection().execute(asked.with_only_columns(*fields.columns), execution_options=_STREAMED)
+        records = (record(row) for row in rows)
+        return {architecture.arch_id: architecture for architecture in records}
 
 
 def _latencies(session: Session, asked: Select[LatencyRow], settings: Mapping[str, Any]) -> dict[str, float]:
@@ -133,9 +149,21 @@ def _latencies(session: Session, asked: Select[LatencyRow], settings: Mapping[st
     return {arch_id: p50_ms for arch_id, p50_ms, text in rows if same(text)}
 
 
+def _parse_choices(text: str) -> dict[str, Any]:
+    """What many mappings have in common, names of dimensions and choices, is held once: else it is most of a study."""
+    pairs = json.loads(text).items()
+    return {sys.intern(name): sys.intern(value) if isinstance(value, str) else value for name, value in pairs}
+
+
+def _place(record: type, name: str) -> int:
+    """Of a field among the record's: many records are made faster of values by place than by name."""
+    return [field.name for field in dataclasses.fields(record)].index(name)
+
+
 def _parts(ids: Sequence[int]) -> Iterator[Sequence[int]]:
     """Few enough at a time for one statement."""
     return (ids[start : start + _MOST_VALUES] for start in range(0, len(ids), _MOST_VALUES))
 
 
 _UNREAD = Unread()
+_DESCRIPTION, _PROVENANCE = _place(ArchitectureRecord, "description"), _place(TrialRecord, "provenance")

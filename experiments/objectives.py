@@ -43,5 +43,4 @@ def values(
 
 def _value(metric: Metric, architecture: ArchitectureRecord, trials: Sequence[TrialRecord]) -> float:
     records = [architecture] if metric.record is ArchitectureRecord else trials
-    found = [metric.of(record) for record in records]
-    return fmean(value for value in found if value is not None)
+    return fmean(value for value in metric.values(records) if value is not None)

@@ -7,12 +7,14 @@ import math
 import subprocess
 import sys
 
+import pandas as pd
 import pytest
 from synthetic_study import STUDY, architecture, realistic, results, trial
 
-from analysis.frame import seed_noise, trial_frame, variant_frame
+from analysis.frame import seed_noise, variant_frame
 from analysis.front import best, front_of
 from analysis.labels import choice_text, variant_labels
+from analysis.trial_table import TRIAL_COLUMNS, trial_frame
 from db.records import TrialState
 
 
@@ -187,6 +189,25 @@ def test_a_trial_row_holds_what_the_record_holds():
     assert (row["state"], row["seed"], row["reason"], row["epochs_run"]) == ("FAILED", 7, "loss is nan", 3)
     assert row["gmacs"] == architecture("arch02", 2).macs / 1e9
     assert row["code_version"] == dataclasses.asdict(found.trials[0].provenance)["code_version"]
+
+
+def test_a_trial_row_tells_each_choice_in_a_column_of_its_own():
+    found = results([
+        trial(1, 0, 0.7, variant={"seed": "3-3-9-3", "ratio": 0.1234567890123}),
+        trial(2, 0, 0.7, variant={"seed": "2-2-8-2", "kernels": [3, 5]}),
+        trial(3, 0, 0.7, variant={}),
+    ])  # fmt: skip
+    rows = trial_frame(found.study, found.trials, found.architectures)
+    assert list(rows.columns) == [*TRIAL_COLUMNS, "choice.seed", "choice.ratio", "choice.kernels"]
+    assert rows["seed"].tolist() == [0, 0, 0]
+    assert [None if pd.isna(value) else value for value in rows["choice.seed"]] == ["3-3-9-3", "2-2-8-2", None]
+    assert float(rows["choice.ratio"][0]) == 0.1234567890123
+    assert rows["choice.kernels"][1] == "[3, 5]"
+
+
+def test_a_study_without_trials_has_a_table_of_trials_without_rows():
+    found = results([])
+    assert list(trial_frame(found.study, found.trials, found.architectures).columns) == list(TRIAL_COLUMNS)
 
 
 def test_analysis_imports_without_the_heavy_libraries():

@@ -10,11 +10,12 @@ from PIL import Image
 from rich.console import Console
 from synthetic_study import Results, realistic, results, trial, with_latency
 
-from analysis.frame import trial_frame, variant_frame
+from analysis.frame import variant_frame
 from analysis.front import front_of
 from analysis.page_html import report_html
 from analysis.picture import front_png
 from analysis.tables import front_table
+from analysis.trial_table import trial_frame
 from analysis.words import accuracy_text, difference_text
 
 MEASURED = with_latency(realistic())

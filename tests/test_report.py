@@ -239,6 +239,13 @@ def test_write_report_writes_what_the_store_holds(store, tmp_path):
     assert "16 complete, 1 stopped, 1 failed" in files.html.read_text(encoding="utf-8")
     assert len(pd.read_csv(files.variants)) == 8
     assert len(pd.read_csv(files.trials)) == 18
+    trials, variants = pd.read_csv(files.trials), pd.read_csv(files.variants)
+    assert trials["choice.idconv_groups"].notna().all()
+    assert set(trials["arch_id"]) == set(variants["arch_id"])
+    means = trials[trials["state"] == "COMPLETE"].groupby("arch_id")["val_accuracy_pct"].mean()
+    done = variants[variants["seeds"] > 0]
+    assert done["val_accuracy_pct"].tolist() == pytest.approx(means[done["arch_id"]].tolist())
+    assert variants.loc[variants["seeds"] == 0, "val_accuracy_pct"].isna().all()
     with Image.open(files.front) as picture:
         assert picture.width >= 1500
 
