@@ -25,7 +25,7 @@ from analysis.tables import front_table
 from analysis.trial_table import trial_table
 from db import StorageConfig, Store
 from db.collector import collector_paused
-from space.cli import run_entry_point, to_typed
+from space.cli import is_out_of_room, run_entry_point, to_typed
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,8 @@ def write_report(store: Store, study_name: str, out: Path | None = None) -> Repo
     """Write the page, both tables and the picture into a folder, made if need be; old files are replaced.
 
     A study without a complete trial gets a page that says so.
-    Raises ValueError for a study that the store does not have and for a folder that cannot be written.
+    Raises ValueError for a study that the store does not have and for a folder that cannot be written, OSError for a
+    full disk.
     """
     results, frame = read_report(store, study_name)
     return write_files(results, frame, default_folder(study_name) if out is None else out)
@@ -85,6 +86,8 @@ def write_files(results: Results, frame: pd.DataFrame, folder: Path) -> ReportFi
         trials = trial_table(results.study, results.trials, results.architectures)
         write_whole(files.trials, _csv(trials.columns, trials.rows))
     except OSError as error:
+        if is_out_of_room(error):
+            raise  # nothing is wrong with the folder
         raise ValueError(
             f"the report's folder must be writable, got {folder} ({error.strerror}); choose another with out=FOLDER"
         ) from error

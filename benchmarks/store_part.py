@@ -131,10 +131,10 @@ def _driver(asked: Asked, candidates: Any, suggester: Any, *, with_view: bool) -
     from experiments.optuna_view import OptunaView
 
     settings, objectives = Settings(asked.epochs), read_objectives(OBJECTIVES)
-    view: Any = Silent()
-    if with_view:
-        view = OptunaView(lambda: OptunaTables(asked.url, asked.study, settings.space, objectives))
     with Store.open(asked.url) as store:
+        view: Any = Silent()
+        if with_view:
+            view = OptunaView(lambda: OptunaTables(asked.url, asked.study, settings.space, objectives))
         store.add_architectures([architecture_record(settings.space.base)])
         store.add_study(settings.study(asked.study))
         lead = store.take_lead(LeadRecord(asked.study, "benchmark", "here", 1), instead_of=store.lead(asked.study))

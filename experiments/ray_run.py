@@ -15,6 +15,7 @@ from typing import Any
 import ray
 from ray import tune
 from ray.tune import Callback, CheckpointConfig, FailureConfig, PlacementGroupFactory, RunConfig, Stopper, TuneConfig
+from ray.tune.execution import class_cache
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import Searcher
@@ -63,7 +64,7 @@ def run(
         "TUNE_FORCE_TRIAL_CLEANUP_S": "2",  # a worker in the middle of an epoch is not waited for at the end
     }
     stopper = make_scheduler(scheduler, epochs)
-    with _quiet(), environment(settings):
+    with _quiet(), environment(settings), _started_workers():
         while bridge.goes_on:
             with _scratch(folder) as scratch, bridge.at_the_end():
                 _tuner(bridge, stopper, slots, scratch, checkpoint_s, trainable).fit()
@@ -286,6 +287,22 @@ def _scratch(folder: Path) -> Iterator[Path]:
         yield scratch
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _started_workers() -> Iterator[None]:
+    """With trials in the workers that Ray has started already.
+
+    Tune sets a variable for them, which only PyTorch Lightning reads: Ray would first make them an environment and
+    start another worker, two seconds each time.
+    """
+    variables: dict[str, str] = vars(class_cache).get("DEFAULT_ENV_VARS", {})
+    before = dict(variables)
+    variables.clear()
+    try:
+        yield
+    finally:
+        variables.update(before)
 
 
 @contextlib.contextmanager

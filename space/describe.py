@@ -14,7 +14,7 @@ from omegaconf import DictConfig
 from rich.console import Console
 
 from space.budget import Budget
-from space.cli import run_entry_point, to_typed
+from space.cli import is_out_of_room, run_entry_point, to_typed
 from space.description import Description
 from space.match import with_match
 from space.space import Space
@@ -73,6 +73,8 @@ def write_files(told: Description, folder: Path) -> list[Path]:
         for name, content in contents.items():
             (folder / name).write_bytes(content)
     except OSError as error:
+        if is_out_of_room(error):
+            raise
         raise ValueError(
             f"out must be a folder that can be written, got {folder} ({error.strerror}); choose another"
         ) from error

@@ -168,6 +168,21 @@ def test_a_retry_goes_on_from_the_checkpoint_with_the_epochs_before_it(sweep: Fa
     assert not list((sweep.folder / "checkpoints").iterdir()), "nobody needs them any more"
 
 
+def test_a_checkpoint_is_there_until_the_end_of_its_trial_is_in_the_record(sweep: FakeSweep) -> None:
+    """A driver that dies in between must find it."""
+    driver = sweep.driver(seeds=1, variants=1)
+    job = driver.next_job()
+    assert job is not None
+    driver.take_epoch(job.trial_id, {**MEASURED, "epoch": 1})
+    save(driver, job, sweep.folder / "checkpoint")
+    for epoch in (2, 3):
+        driver.take_epoch(job.trial_id, {**MEASURED, "epoch": epoch})
+    driver.take_end(job.trial_id)
+    assert list((sweep.folder / "checkpoints").iterdir())
+    driver._recorder.flush()
+    assert not list((sweep.folder / "checkpoints").iterdir())
+
+
 def test_a_retry_of_a_retry_finds_the_checkpoint_of_the_first(sweep: FakeSweep) -> None:
     interrupted(sweep, epochs=2, saved=2)
     interrupted(sweep, epochs=0, saved=0)

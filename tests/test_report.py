@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import json
 import re
 import subprocess
@@ -259,6 +260,15 @@ def test_an_unwritable_folder_is_refused(store, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(ValueError, match=r"folder must be writable, got .*file.*out=FOLDER"):
         write_report(store, STUDY.name, tmp_path / "file" / "report")
+
+
+def test_a_full_disk_is_not_the_folders_fault(store, tmp_path, monkeypatch):
+    def full(*words):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("analysis.report.write_whole", full)
+    with pytest.raises(OSError, match="No space left"):
+        write_report(store, STUDY.name, tmp_path)
 
 
 def run_report(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:

@@ -15,6 +15,7 @@ from postgres import PostgresServer
 from sqlalchemy import select
 
 from db import LeadLost, LeadRecord, Recorder, Spool, Store, TrialEnd, TrialState
+from db.faults import RecordDamaged
 from db.schema import Base
 from db.spool import Replayed
 from db.writes import Write
@@ -177,7 +178,7 @@ def test_what_was_taken_for_interrupted_meanwhile_ends_as_the_spool_says_unless_
 def test_a_driver_whose_lead_another_took_writes_nothing(store: Store, tmp_path: Path) -> None:
     first = store.take_lead(LEAD)
     recorder = Recorder(store, first, Spool(tmp_path, store), patience_s=60)
-    recorder.add(trial())
+    recorder.add(trial(uid="c" * 32))
     second = store.take_lead(OTHER, instead_of=first)
     assert second.who == "process 22 on second-host"
     before = dump(store)
@@ -210,3 +211,19 @@ def test_a_lead_that_was_given_up_is_nobodys(store: Store) -> None:
     with pytest.raises(LeadLost, match="led by nobody now"):
         store.write([trial()], first)
     assert store.take_lead(OTHER).holder == OTHER.holder
+
+
+def test_a_file_that_is_damaged_meanwhile_is_a_fault_and_what_waits_is_kept(tmp_path: Path) -> None:
+    database = tmp_path / "damaged.db"
+    with Store.open(f"sqlite:///{database}") as store:
+        with_study(store)
+        spool = Spool(tmp_path, store)
+        recorder = Recorder(store, store.take_lead(LEAD), spool, patience_s=60)
+        (begun,) = recorder.add(trial(uid="c" * 32))
+        for file in (database, tmp_path / "damaged.db-wal"):
+            file.write_bytes(b"\xff" * file.stat().st_size)
+        recorder.later(epoch(begun.id or 0))
+        with pytest.raises(RecordDamaged, match="which is damaged") as caught:
+            recorder.flush()
+        assert caught.value.exit_code == 3
+        assert [write for _, write in spool._read()] == [epoch(begun.id or 0)]
