@@ -56,7 +56,9 @@ def small_arch() -> ArchConfig:
 def shared_ray() -> Iterator[None]:
     """Ray with two CPUs, started once for all tests that run sweeps in this process."""
     import ray
+    from lean_ray import start_lean_rays
 
+    start_lean_rays()
     ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
     yield
     ray.shutdown()
