@@ -24,6 +24,8 @@ COMMANDS = {
 }
 """Module by the word of an entry."""
 WITHOUT_HYDRA = ("build",)
+STUDY = "tiny_demo-digits"
+TINY = "space=tiny_demo data=digits proxy.image_size=16 proxy.epochs=2 data.cache={cache}"
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,11 @@ class BadInput:
     """What the line must hold: the file or word, the rule, the remedy."""
     prepare: Prepare = nothing
     """Makes what the words name, in the folder where the command is typed."""
+
+
+def sweep(id: str, words: str, *told: str, prepare: Prepare = nothing) -> BadInput:
+    """A mistake in a sweep of tiny_demo on digits."""
+    return BadInput(id, "sweep", f"{TINY} {words}", told, prepare)
 
 
 def said_of(

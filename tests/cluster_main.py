@@ -6,12 +6,14 @@ import json
 import sys
 from typing import Any
 
+from lean_ray import start_lean_rays
 from ray.cluster_utils import Cluster
 
 STORE_BYTES = 80 * 1024**2
 
 
 def main() -> None:
+    start_lean_rays()
     settings: dict[str, Any] = {"object_store_memory": STORE_BYTES, "include_dashboard": False}
     cluster = Cluster(initialize_head=True, head_node_args={**settings, "num_cpus": 0})
     nodes = {"head": cluster.head_node}

@@ -6,13 +6,17 @@ import fcntl
 import logging
 import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 if TYPE_CHECKING:
+    from fake_sweep import FakeSweep
     from postgres import PostgresServer
     from zygote import Zygote
+
+    from db import Store
 
 # Before torch comes: two processes of the suite must not fight for the cores.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -56,7 +60,9 @@ def small_arch() -> ArchConfig:
 def shared_ray() -> Iterator[None]:
     """Ray with two CPUs, started once for all tests that run sweeps in this process."""
     import ray
+    from lean_ray import start_lean_rays
 
+    start_lean_rays()
     ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
     yield
     ray.shutdown()
@@ -76,6 +82,34 @@ def postgres(postgres_server: PostgresServer) -> PostgresServer:
     """The server, running, also where the test before left it stopped."""
     postgres_server.start()
     return postgres_server
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Of a new database of each kind."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'runs' / 'record.db'}"
+    server: PostgresServer = request.getfixturevalue("postgres")
+    return server.url("record")
+
+
+@pytest.fixture
+def store(url: str) -> Iterator[Store]:
+    """A store of each kind, with the study `groups`."""
+    from db_examples import with_study
+
+    from db import Store
+
+    with Store.open(url) as opened:
+        yield with_study(opened)
+
+
+@pytest.fixture
+def sweep(tmp_path: Path) -> FakeSweep:
+    """A sweep that neither trains nor needs Ray."""
+    from fake_sweep import FakeSweep
+
+    return FakeSweep(tmp_path)
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -219,3 +220,13 @@ def work(driver: Driver, ending: Ending = complete, *, slots: int = 1, most: flo
             driver._recorder.flush()
             return jobs
         ending(driver, running.pop(0))
+
+
+def pairs(trials: Iterable[TrialRecord]) -> list[tuple[str, int]]:
+    """Variant and seed of each."""
+    return [(trial.arch_id, trial.seed) for trial in trials]
+
+
+def in_optuna(sweep: FakeSweep) -> Counter[optuna.trial.TrialState]:
+    """How often each state is shown."""
+    return Counter(trial.state for trial in sweep.shown())

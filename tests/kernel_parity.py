@@ -6,6 +6,7 @@ import copy
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import pytest
 import torch
 from torch import Tensor, nn
 
@@ -15,6 +16,9 @@ from transxnet.kernels.choice import IMPLEMENTATIONS, implementation
 from transxnet.network import position_table_shape
 
 Values = dict[str, Tensor]
+
+FAST = [name for name in IMPLEMENTATIONS if name not in ("reference", "triton")]
+"""Of a CPU; tests/test_triton_kernels.py holds Triton's kernels and block."""
 
 FLOOR = 1e-4
 """Share of the largest norm of its kind below which a tensor counts as zero: a bias before a batch norm has gradient 0,
@@ -107,3 +111,12 @@ def runs_here(name: str) -> bool:
     """Whether blocks on this machine's CPU are computed by `name`, not by what stands in for it."""
     block, x, _ = a_block((4, 4))
     return implementation(name, block, x) is IMPLEMENTATIONS[name]
+
+
+def ready(request: pytest.FixtureRequest) -> str:
+    """The implementation that a fixture of FAST asks for, which is there; what a test with that parameter is given."""
+    name: str = request.param
+    if name == "native":
+        request.getfixturevalue("native_kernels")
+    assert runs_here(name), f"something stands in for {name}, which would be tested in its place"
+    return name

@@ -6,13 +6,13 @@ import os
 import re
 import sqlite3
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 from db_examples import trial, with_study
+from sweeps import wait_for
 from zygote import Zygote
 
 from db import RecordFull, Store, TrialRecord, TrialState
@@ -76,6 +76,15 @@ def assert_ended_for_want_of_room(code: int, said: str) -> None:
     assert "Traceback" not in said
 
 
+def assert_ends_when_its_disk_is_full(zygote: Zygote, disk: Path, folder: Path, words: tuple[str, ...]) -> None:
+    """Fill the disk of a sweep that has told three results."""
+    sweep = zygote.start(folder, *words)
+    said = folder / "said"
+    wait_for(lambda: said.exists() and told(said.read_text()) >= 3)
+    fill(disk)
+    assert_ended_for_want_of_room(zygote.wait(sweep), said.read_text())
+
+
 def complete_in(database: Path) -> dict[int | None, TrialRecord]:
     """The file is sound; its COMPLETE trials by id."""
     with closing(sqlite3.connect(database)) as connection:
@@ -124,26 +133,14 @@ def test_a_sweep_whose_database_cannot_grow_ends_and_goes_on(zygote: Zygote, dis
 def test_a_sweep_whose_files_have_no_room_ends_and_goes_on(zygote: Zygote, disk: Path, tmp_path: Path) -> None:
     database = disk / "sweeps.db"
     words = (*WORDS, f"storage.url=sqlite:///{database}", f"runs={disk / 'runs'}")
-    sweep = zygote.start(tmp_path, *words)
-    said, deadline = tmp_path / "said", time.monotonic() + 90
-    while not said.exists() or told(said.read_text()) < 3:
-        assert time.monotonic() < deadline, said.read_text()
-        time.sleep(0.05)
-    fill(disk)
-    assert_ended_for_want_of_room(zygote.wait(sweep), said.read_text())
+    assert_ends_when_its_disk_is_full(zygote, disk, tmp_path, words)
     make_room(disk)
     assert_goes_on(zygote, tmp_path, words, database)
 
 
 def test_workers_that_cannot_save_are_not_taken_for_failures(zygote: Zygote, disk: Path, tmp_path: Path) -> None:
     words = (*WORDS, "storage.url=sqlite:///sweeps.db", f"runs={disk / 'runs'}")
-    sweep = zygote.start(tmp_path, *words)
-    said, deadline = tmp_path / "said", time.monotonic() + 90
-    while not said.exists() or told(said.read_text()) < 3:
-        assert time.monotonic() < deadline, said.read_text()
-        time.sleep(0.05)
-    fill(disk)
-    assert_ended_for_want_of_room(zygote.wait(sweep), said.read_text())
+    assert_ends_when_its_disk_is_full(zygote, disk, tmp_path, words)
     with Store.open(f"sqlite:///{tmp_path / 'sweeps.db'}") as store:
         assert TrialState.RUNNING not in {trial.state for trial in store.trials(STUDY)}
     complete_in(tmp_path / "sweeps.db")

@@ -5,54 +5,26 @@ from collections import Counter
 
 import optuna
 import pytest
-from fake_sweep import EPOCHS, FakeSweep, Heard, accuracy_of, complete, fail, stop_early, train_epochs, work
+from fake_sweep import (
+    Heard,
+    accuracy_of,
+    complete,
+    fail,
+    in_optuna,
+    pairs,
+    stop_early,
+    train_epochs,
+    work,
+)
 from optuna.study import StudyDirection
 from optuna.trial import TrialState as OptunaState
 
-from db import Provenance, TrialState
-from experiments.candidates import Budget
-from experiments.fidelity import Fidelity
+from db import TrialState
 from experiments.optuna_tables import open_optuna
-from space import Space
-from transxnet.cost import estimate
 
 COMPLETE, STOPPED, FAILED, INTERRUPTED, RUNNING = (
     TrialState.COMPLETE, TrialState.STOPPED, TrialState.FAILED, TrialState.INTERRUPTED, TrialState.RUNNING,
 )  # fmt: skip
-BASE = {
-    "variant": "transxnet_t",
-    "image_size": 64,
-    "stages": {"depth": [1, 1, 2, 1], "width": [16, 32, 64, 96]},
-}
-# At a third of the depth all of these are one trained network.
-DEPTHS = Space.from_dict(
-    {
-        "name": "depths",
-        "about": "Three targets, one proxy.",
-        "base": BASE,
-        "dimensions": {"depth": {"vary": "tuple", "choices": [[1, 1, 2, 1], [1, 1, 3, 1], [1, 1, 4, 1]]}},
-    }
-)
-SHALLOW = Fidelity(width_scale=1.0, depth_scale=0.34, epochs=EPOCHS)
-
-
-@pytest.fixture
-def sweep(tmp_path):
-    return FakeSweep(tmp_path)
-
-
-@pytest.fixture
-def twins(tmp_path):
-    return FakeSweep(tmp_path, space=DEPTHS, fidelity=SHALLOW)
-
-
-def pairs(trials):
-    return [(trial.arch_id, trial.seed) for trial in trials]
-
-
-def in_optuna(sweep):
-    """How often each state is shown."""
-    return Counter(trial.state for trial in sweep.shown())
 
 
 # All goes well.
@@ -315,186 +287,3 @@ def test_failures_alone_are_run_again_when_asked(sweep):
     assert work(sweep.driver(seeds=1, variants=3, retry_failed=True)) == []
     complete_ones = [shown for shown in sweep.shown() if shown.state is OptunaState.COMPLETE]
     assert len(complete_ones) == 2
-
-
-# Results that are there already.
-
-
-def test_the_same_training_in_another_study_is_taken_over(sweep):
-    work(sweep.driver(seeds=1))
-    other = sweep.named("other")
-    assert work(other.driver(seeds=2), most=0) == []
-    jobs = work(other.driver(seeds=2))
-    assert {job.spec.seed for job in jobs} == {1}
-    first, taken = sweep.trials, [trial for trial in other.trials if trial.seed == 0]
-    assert [trial.reused_from for trial in taken] == [trial.id for trial in first]
-    for name in ("state", "val_accuracy", "val_loss", "train_seconds", "epochs_run", "spec_key", "provenance"):
-        assert [getattr(trial, name) for trial in taken] == [getattr(trial, name) for trial in first]
-    assert in_optuna(other) == {OptunaState.COMPLETE: 6}
-
-
-def test_a_result_that_was_taken_over_names_the_training_itself(sweep):
-    work(sweep.driver(seeds=1, variants=1))
-    work(sweep.named("second").driver(seeds=1, variants=1))
-    third = sweep.named("third")
-    work(third.driver(seeds=1, variants=1))
-    assert third.trials[0].reused_from == sweep.trials[0].id
-
-
-@pytest.mark.parametrize("ending", [fail, stop_early])
-def test_only_complete_results_are_taken_over(sweep, ending):
-    work(sweep.driver(seeds=1, variants=1), ending)
-    other = sweep.named("other")
-    assert len(work(other.driver(seeds=1, variants=1))) == 1
-
-
-def test_results_of_other_code_are_not_taken_over(sweep):
-    work(sweep.driver(seeds=1, variants=1))
-    newer = dataclasses.replace(sweep, name="newer", provenance=Provenance("2.0", {}, {}))
-    assert len(work(newer.driver(seeds=1, variants=1))) == 1
-
-
-def test_results_of_this_code_are_taken_over_though_older_code_has_some(sweep):
-    work(sweep.driver(seeds=1, variants=1))
-    newer = dataclasses.replace(sweep, name="newer", provenance=Provenance("2.0", {}, {}))
-    work(newer.driver(seeds=1, variants=1))
-    last = newer.named("last")
-    assert work(last.driver(seeds=1, variants=1)) == []
-    assert last.trials[0].reused_from == newer.trials[0].id
-
-
-@pytest.mark.parametrize("slots", [1, 2, 3])
-def test_variants_with_one_trained_network_train_once(twins, slots):
-    jobs = work(twins.driver(seeds=2), slots=slots)
-    assert [job.spec.seed for job in jobs] == [0, 1]
-    assert twins.states() == [COMPLETE] * 6
-    trained = {trial.seed: trial for trial in twins.trials if trial.reused_from is None}
-    for trial in twins.trials:
-        assert trial.val_accuracy == trained[trial.seed].val_accuracy
-        assert trial.reused_from in (None, trained[trial.seed].id)
-    assert len({trial.arch_id for trial in twins.trials}) == 3
-    assert in_optuna(twins) == {OptunaState.COMPLETE: 3}
-
-
-@pytest.mark.parametrize("slots", [1, 3])
-@pytest.mark.parametrize("ending", [fail, stop_early])
-def test_variants_that_wait_for_a_result_that_never_comes_are_trained(twins, slots, ending):
-    work(twins.driver(seeds=1), lambda d, job: (ending if job.trial_id == 1 else complete)(d, job), slots=slots)
-    states = twins.states()
-    assert states[0] in (FAILED, STOPPED)
-    assert states[1:] == [COMPLETE, COMPLETE]
-    assert twins.trials[2].reused_from == twins.trials[1].id
-
-
-def test_variants_that_waited_at_the_interrupt_are_taken_up(twins):
-    driver = twins.driver(seeds=1)
-    driver.next_job()
-    assert driver.next_job() is None  # both others wait
-    driver.interrupt("Ctrl-C")
-    work(twins.driver(seeds=1), slots=2)
-    assert twins.states() == [INTERRUPTED] + [COMPLETE] * 3
-    complete_ones = [shown for shown in twins.shown() if shown.state is OptunaState.COMPLETE]
-    assert len(complete_ones) == 3
-    assert OptunaState.RUNNING not in in_optuna(twins)
-
-
-# Another run with other wishes.
-
-
-def test_more_seeds_later_train_the_new_seeds_alone(sweep):
-    work(sweep.driver(seeds=1))
-    jobs = work(sweep.driver(seeds=3))
-    assert sorted(job.spec.seed for job in jobs) == [1] * 6 + [2] * 6
-    assert len(set(pairs(sweep.trials))) == len(sweep.trials) == 18
-
-
-def test_the_mean_over_more_seeds_takes_the_place_of_that_over_fewer(sweep):
-    work(sweep.driver(seeds=1, variants=1))
-    work(sweep.driver(seeds=2, variants=1))
-    newest = sweep.shown()[-1]
-    assert newest.values[0] == pytest.approx(50 * sum(trial.val_accuracy for trial in sweep.trials))
-
-
-def test_fewer_seeds_later_train_nothing_and_count_what_they_ask_for(sweep):
-    work(sweep.driver(seeds=3, variants=2))
-    heard = Heard()
-    assert work(sweep.driver(seeds=1, variants=2, listener=heard)) == []
-    assert {trial.seed for trial in heard.earlier} == {0}
-    assert heard.plans[-1] == len(heard.earlier) == 2
-
-
-def test_more_seeds_than_finished_with_a_seed_between_missing(sweep):
-    driver = sweep.driver(seeds=3, variants=1)
-    jobs = [driver.next_job() for _ in range(3)]
-    complete(driver, jobs[2])
-    driver.interrupt("Ctrl-C")
-    assert [job.spec.seed for job in work(sweep.driver(seeds=3, variants=1))] == [0, 1]
-
-
-@pytest.mark.parametrize("search", ["grid", "random", "tpe", "nsga2"])
-def test_more_variants_later_go_on(sweep, search):
-    work(sweep.driver(seeds=2, variants=3, search=search))
-    first = sweep.trials
-    work(sweep.driver(seeds=2, variants=5, search=search))
-    assert sweep.trials[: len(first)] == first
-    assert len(set(pairs(sweep.trials))) == len(sweep.trials) == 10
-
-
-def test_fewer_variants_later_train_nothing_new(sweep):
-    work(sweep.driver(seeds=1, variants=4))
-    assert work(sweep.driver(seeds=1, variants=2)) == []
-    assert {job.spec.seed for job in work(sweep.driver(seeds=2, variants=2))} == {1}
-    assert len(sweep.trials) == 4 + 2
-
-
-def test_a_lower_budget_later_leaves_what_is_now_too_expensive_alone(sweep):
-    driver = sweep.driver(seeds=2)
-    work(driver, most=6)
-    driver.interrupt("Ctrl-C")
-    params = sorted({a.params for a in sweep.store().architectures(sweep.name).values()})
-    budget = Budget(max_params_m=params[2] / 1e6)
-    jobs = work(sweep.driver(seeds=2, budget=budget))
-    assert all(job.is_baseline or job.variant.cost.params <= params[2] for job in jobs)
-    assert jobs
-
-
-def test_another_search_later_goes_on_with_the_same_rows(sweep):
-    work(sweep.driver(seeds=1, variants=3, search="random"))
-    work(sweep.driver(seeds=1, search="grid"))
-    assert sweep.states() == [COMPLETE] * 6
-    assert len(set(pairs(sweep.trials))) == 6
-
-
-@pytest.mark.parametrize("search", ["tpe", "nsga2"])
-def test_a_search_learns_from_the_rows_of_an_earlier_run(sweep, search):
-    work(sweep.driver(seeds=1, variants=4, search=search))
-    learned = sweep.driver(seeds=1, variants=4, search=search)._suggester._study.trials
-    assert {tuple(t.params.items()) for t in learned} >= {tuple(trial.variant.items()) for trial in sweep.trials}
-    assert sorted(t.values[0] for t in learned if t.values) == sorted(100 * t.val_accuracy for t in sweep.trials)
-
-
-def test_a_finished_sweep_is_taken_up_without_building_or_pricing_a_network(sweep, monkeypatch):
-    work(sweep.driver(seeds=2))
-    earlier = sweep.trials
-    built = []
-    monkeypatch.setattr("experiments.candidates.ArchConfig.from_dict", lambda plain: built.append(plain))
-    monkeypatch.setattr("experiments.candidates.estimate", lambda arch: built.append(arch) or estimate(arch))
-    heard = Heard()
-    driver = sweep.driver(seeds=2, variants=6, search="random", listener=heard)
-    assert driver.next_job() is None
-    assert built == [sweep.space.base] * len(built)
-    assert sorted(trial.id for trial in heard.earlier) == [trial.id for trial in earlier]
-
-
-def test_a_variant_of_an_earlier_run_is_built_where_it_is_trained(sweep):
-    driver = sweep.driver(seeds=1)
-    work(driver, most=3)
-    driver.interrupt("Ctrl-C")
-    again = sweep.driver(seeds=2)
-    jobs = work(again)
-    assert {job.variant.arch.id for job in jobs} == {sweep.space.build(point).id for point in sweep.space.points()}
-    assert all(job.variant.id == job.variant.arch.id == job.variant.record().arch_id for job in jobs)
-    for job in jobs:
-        cost = estimate(job.variant.arch)
-        assert (job.variant.cost.gmacs, job.variant.cost.params_m) == (cost.gmacs, cost.params_m)
-        assert job.variant.cost.gmacs_published == cost.gmacs_published

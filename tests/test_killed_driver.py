@@ -6,12 +6,11 @@ import os
 import random
 import signal
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sweeps import CONCURRENT, complete, epochs, require_whole, rows, said, ticked, wait_for
-from zygote import Zygote, family, running_zygote
+from sweeps import CONCURRENT, complete, require_whole, rows, said, stored, ticked, wait_for
+from zygote import Zygote, family
 
 from db import TrialState
 
@@ -22,18 +21,12 @@ WORDS = ("space=idconv_groups", "data=digits", "proxy.image_size=16", "checkpoin
 KILLS = 20
 
 
-@pytest.fixture(scope="module")
-def zygote() -> Iterator[Zygote]:
-    with running_zygote() as started:
-        yield started
-
-
 def url_of(folder: Path) -> str:
     return f"sqlite:///{folder / 'runs' / 'transxnet.db'}"
 
 
-def wait_until_it_trains(url: str, driver: int, before: int) -> None:
-    wait_for(lambda: epochs(url, STUDY) > before or not family(driver))
+def wait_until_it_trains(zygote: Zygote, url: str, driver: int, before: int) -> None:
+    wait_for(lambda: stored(url, "epochs") > before or zygote.ended(driver))
 
 
 def test_a_driver_killed_at_twenty_random_moments_loses_nothing(zygote: Zygote, tmp_path: Path) -> None:
@@ -42,10 +35,10 @@ def test_a_driver_killed_at_twenty_random_moments_loses_nothing(zygote: Zygote, 
     finished: dict[int | None, object] = {}
     interrupted = 0
     for _ in range(KILLS):
-        before = epochs(url, STUDY)
+        before = stored(url, "epochs")
         driver = zygote.start(tmp_path, *words)
         if chance.random() < 0.8:  # most moments while trials run, some before
-            wait_until_it_trains(url, driver, before)
+            wait_until_it_trains(zygote, url, driver, before)
         time.sleep(chance.uniform(0, 1.5))
         assert zygote.kill(driver) in (-signal.SIGKILL, 0)
         trials = rows(url, STUDY)
@@ -67,8 +60,8 @@ def test_a_driver_killed_at_twenty_random_moments_loses_nothing(zygote: Zygote, 
 
 
 def test_a_minute_after_its_driver_was_killed_no_process_of_a_sweep_lives(zygote: Zygote, tmp_path: Path) -> None:
-    driver = zygote.start(tmp_path, *WORDS, "seeds=5", "proxy.epochs=100")
-    wait_for(lambda: any(trial.state is TrialState.RUNNING for trial in rows(url_of(tmp_path), STUDY)))
+    driver = zygote.start(tmp_path, *WORDS, "seeds=5", "proxy.epochs=100", WHOLE_RAY="yes")
+    wait_for(lambda: stored(url_of(tmp_path), "trials") > 0)
     assert len(family(driver)) > 3, "Ray's processes belong to the session"
     zygote.kill(driver)
     wait_for(lambda: not family(driver), timeout_s=60)
@@ -82,9 +75,9 @@ def test_a_signal_ends_a_sweep_in_time_with_its_trials_checkpointed(
     words = (*WORDS, "seeds=1", "trials=2", "proxy.epochs=40")
     url = url_of(tmp_path)
     driver = zygote.start(tmp_path, *words, TICK_S=tick_s)
-    wait_for(lambda: sum(trial.state is TrialState.RUNNING for trial in rows(url, STUDY)) == 2)
+    wait_for(lambda: stored(url, "trials") == 2)
     if tick_s != "60":
-        wait_for(lambda: epochs(url, STUDY) >= 8)
+        wait_for(lambda: stored(url, "epochs") >= 8)
     began = time.monotonic()
     os.kill(driver, number)
     assert zygote.wait(driver) == 128 + number, said(tmp_path)

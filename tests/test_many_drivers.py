@@ -12,30 +12,19 @@ from pathlib import Path
 
 import optuna
 import pytest
-from db_examples import with_study
 from forks import Forks, forking
-from postgres import PostgresServer
 
 from db import LeadRecord, Store, TrialState
 from experiments.lead import leading
 from experiments.optuna_tables import open_optuna
 
 DRIVERS, TRIALS = 8, 50
-KINDS = ("sqlite", "postgresql")
 
 
 @pytest.fixture(scope="module")
 def forks() -> Iterator[Forks]:
     with forking("no_op_driver") as started:
         yield started
-
-
-@pytest.fixture(params=KINDS)
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'sweeps.db'}"
-    server: PostgresServer = request.getfixturevalue("postgres")
-    return server.url("drivers")
 
 
 def test_drivers_of_many_studies_share_a_database(forks: Forks, url: str, tmp_path: Path) -> None:
@@ -59,12 +48,6 @@ def test_drivers_of_many_studies_share_a_database(forks: Forks, url: str, tmp_pa
         shown = optuna.load_study(study_name=name, storage=open_optuna(url)).trials
         assert Counter(trial.state.name for trial in shown) == {"COMPLETE": TRIALS}
         assert len({trial.user_attrs["arch_id"] for trial in shown}) == TRIALS
-
-
-@pytest.fixture
-def store(url: str) -> Iterator[Store]:
-    with Store.open(url) as opened:
-        yield with_study(opened)
 
 
 def start_leader(forks: Forks, url: str, folder: Path, host: str, expires_s: float = 30) -> int:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from forks import Forks, forking
 from kernel_parity import a_block, assert_same, block_step
 
 from transxnet.arch import ArchConfig
@@ -26,20 +27,32 @@ def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]
     return subprocess.run([sys.executable, *arguments], env=env, cwd=ROOT, capture_output=True, text=True)
 
 
+PARITY = """
+import os, sys, pytest, torch
+os.environ["TRANSXNET_NATIVE_ISA"] = {instruction_set!r}
+chosen = "native and (of_any_settings or on_any_map or rounding_errors)"
+code = pytest.main(["-q", "-p", "no:cacheprovider", *{files!r}, "-k", chosen])
+print(torch.ops.transxnet.instruction_set())
+sys.exit(code)
+"""
+
+
 @pytest.mark.parametrize("instruction_set", ["avx2", "plain"])
-def test_lesser_instruction_sets_compute_the_same(native_kernels: None, instruction_set: str) -> None:
-    chosen = "native and (of_any_settings or on_any_map or rounding_errors)"
-    done = run(
-        "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/test_kernels.py", "-k", chosen,
-        TRANSXNET_NATIVE_ISA=instruction_set,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stdout
-    assert " passed" in done.stdout
-    named = run(
-        "-c", "import torch; from transxnet.kernels.native import library; library.load(); "
-        "print(torch.ops.transxnet.instruction_set())", TRANSXNET_NATIVE_ISA=instruction_set,
-    )  # fmt: skip
-    assert named.stdout.strip() in (instruction_set, "plain")  # plain where the machine has no more
+def test_lesser_instruction_sets_compute_the_same(forks: Forks, instruction_set: str, tmp_path: Path) -> None:
+    files = [str(ROOT / "tests" / name) for name in ("test_kernels.py", "test_kernel_networks.py")]
+    code = PARITY.format(instruction_set=instruction_set, files=files)
+    ended = forks.wait(forks.start("forks:execute", code, said=tmp_path / "said"))
+    said = (tmp_path / "said").read_text()
+    assert ended == 0, said
+    assert " passed" in said
+    assert said.splitlines()[-1] in (instruction_set, "plain")  # plain where the machine has no more
+
+
+@pytest.fixture(scope="module")
+def forks(native_kernels: None) -> Iterator[Forks]:
+    """Processes that have imported all but the kernels' library."""
+    with forking("pytest", "transxnet.network", "torch.utils.flop_counter") as started:
+        yield started
 
 
 def test_sums_do_not_depend_on_the_threads(native_kernels: None) -> None:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
-from db_examples import architecture, artifact, complete, epoch, trial, with_study
-from postgres import PostgresServer
+from db_examples import architecture, artifact, complete, epoch, trial
 from sqlalchemy import select
 
 from db import LeadLost, LeadRecord, Recorder, Spool, Store, TrialEnd, TrialState
@@ -24,16 +22,6 @@ MOMENT = datetime(2026, 5, 1, 12, 30, 0, 123456, tzinfo=UTC)
 RESULT: dict[str, Any] = {"epochs_run": 2, "val_accuracy": 0.1 + 0.2, "val_loss": 1e-300, "train_seconds": 2.0}
 LEAD = LeadRecord("groups", "a" * 32, "first-host", 11)
 OTHER = LeadRecord("groups", "b" * 32, "second-host", 22)
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
-    url = f"sqlite:///{tmp_path}/test.db"
-    if request.param == "postgresql":
-        server: PostgresServer = request.getfixturevalue("postgres")
-        url = server.url("again")
-    with Store.open(url) as opened:
-        yield with_study(opened)
 
 
 def dump(store: Store) -> str:

@@ -6,7 +6,6 @@ import base64
 import os
 import pickle
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -18,7 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
+import optuna_dashboard
 import pytest
+from postgres import PostgresServer
+from psycopg import sql
 
 from db import RecordAway, StorageConfig, Store
 from db.urls import parse_url, show_url
@@ -33,39 +35,20 @@ WORDS = ["space=tiny_demo", "data=digits", "proxy.epochs=1", "proxy.image_size=1
 
 
 @dataclass(frozen=True)
-class Server:
-    """A PostgreSQL server that asks for `PASSWORD`."""
+class Place:
+    """Where a database is of which the role USER is the owner, and into which it is let by `PASSWORD`."""
 
     port: int
 
-    def url(self, database: str = "postgres", password: str = "") -> str:
+    def url(self, database: str = "secrets", password: str = "") -> str:
         return f"postgresql+psycopg://{USER}{password and f':{password}'}@127.0.0.1:{self.port}/{database}"
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[Server]:
-    if shutil.which("initdb") is None:
-        pytest.skip("no PostgreSQL here")
-    folder = Path(tempfile.mkdtemp(dir="/tmp"))
-    password = folder / "password"
-    password.write_text(PASSWORD)
-    owner = {"user": "nobody"} if os.getuid() == 0 else {}  # PostgreSQL does not run as root
-    if owner:
-        for path in (folder, password):
-            shutil.chown(path, "nobody")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    data, options = str(folder / "data"), f"-p {port} -k {folder} -c listen_addresses=127.0.0.1 -c fsync=off"
-
-    def call(*words: str) -> None:
-        subprocess.run(words, check=True, stdout=subprocess.DEVNULL, cwd="/", **owner)
-
-    call("initdb", "-D", data, "-U", USER, "-A", "scram-sha-256", "--pwfile", str(password), "-N")
-    call("pg_ctl", "-D", data, "-l", str(folder / "log"), "-o", options, "-w", "start")
-    yield Server(port)
-    call("pg_ctl", "-D", data, "-m", "immediate", "-w", "stop")
-    shutil.rmtree(folder)
+@pytest.fixture
+def place(postgres: PostgresServer) -> Place:
+    postgres.role(USER, PASSWORD)
+    postgres.url("secrets", USER)
+    return Place(postgres.port)
 
 
 def traces_in(content: bytes) -> list[str]:
@@ -148,16 +131,21 @@ def test_what_looks_for_the_password_finds_it(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def passfile(server: Server, tmp_path: Path) -> Path:
+def passfile(place: Place, tmp_path: Path) -> Path:
     file = tmp_path / "passwords"
     escaped = PASSWORD.replace("\\", "\\\\").replace(":", "\\:")
-    file.write_text(f"127.0.0.1:{server.port}:*:{USER}:{escaped}\n")
+    file.write_text(f"127.0.0.1:{place.port}:*:{USER}:{escaped}\n")
     file.chmod(0o600)
     return file
 
 
 def test_a_sweep_its_report_export_and_failure_leave_no_password_anywhere(
-    server: Server, tmp_path: Path, passfile: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    place: Place,
+    postgres: PostgresServer,
+    tmp_path: Path,
+    passfile: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     import analysis.report
     import experiments.export
@@ -175,8 +163,8 @@ def test_a_sweep_its_report_export_and_failure_leave_no_password_anywhere(
     folder = tmp_path / "here"
     folder.mkdir()
     monkeypatch.chdir(folder)
-    typed = f"storage.url={server.url(password='${oc.env:DATABASE_PASSWORD}')}"
-    named, study = f"storage.url={server.url()}", "study=tiny_demo-digits"
+    typed = f"storage.url={place.url(password='${oc.env:DATABASE_PASSWORD}')}"
+    named, study = f"storage.url={place.url()}", "study=tiny_demo-digits"
     with short_folder() as scratch:
         kept = {"RAY_TMPDIR": str(scratch), "TMPDIR": str(scratch), "DATABASE_PASSWORD": quote(PASSWORD, safe="")}
         swept = run_watched(folder, scratch, kept, *WORDS, typed)
@@ -188,34 +176,33 @@ def test_a_sweep_its_report_export_and_failure_leave_no_password_anywhere(
     monkeypatch.delenv("PGPASSFILE")
     monkeypatch.setenv("PGPASSWORD", PASSWORD)
     exported = run(experiments.export.main, study, named, "name=winner")
-    refused = run(analysis.report.main, study, f"storage.url={server.url('none')}")
+    refused = run(analysis.report.main, study, f"storage.url={place.url('none')}")
     assert [said.code for said in (reported, exported, refused)] == [0, 0, 2]
     assert not traces_in(repr([swept, reported, exported, refused]).encode())
     assert not traces_below(folder)
     assert (folder / "variants" / "winner" / "config.json").is_file()
-    tables = subprocess.check_output(["pg_dump", "--inserts", server.url().replace("+psycopg", "")])
+    tables = subprocess.check_output([postgres.binaries / "pg_dump", "--inserts", place.url().replace("+psycopg", "")])
     assert b"tiny_demo-digits" in tables
     assert not traces_in(tables)
 
 
-def test_a_database_that_does_not_open_is_told_without_the_password(server: Server) -> None:
+def test_a_database_that_does_not_open_is_told_without_the_password(place: Place) -> None:
     secret = quote(PASSWORD, safe="")
     for wrong in (
-        server.url("none", secret),
-        server.url(password=secret + "x"),
-        Server(1).url(password=secret),
-        server.url(password=PASSWORD),
+        place.url("none", secret),
+        place.url(password=secret + "x"),
+        Place(1).url(password=secret),
+        place.url(password=PASSWORD),
     ):
         with pytest.raises(ValueError, match=r"~/\.pgpass") as caught:
             Store.open(wrong)
         assert not traces_in("".join(traceback.format_exception(caught.value)).encode())
 
 
-def test_the_password_works_inside_a_url_and_neither_pickles_nor_words_tell_it(server: Server) -> None:
-    optuna_dashboard = pytest.importorskip("optuna_dashboard")
+def test_the_password_works_inside_a_url_and_neither_pickles_nor_words_tell_it(place: Place) -> None:
     from experiments.optuna_tables import open_optuna
 
-    storage = StorageConfig(server.url(password=quote(PASSWORD, safe="")))
+    storage = StorageConfig(place.url(password=quote(PASSWORD, safe="")))
     with Store.open(storage.url) as store:
         optuna = open_optuna(storage.url)
         optuna.create_new_study([])
@@ -235,22 +222,17 @@ def test_the_password_works_inside_a_url_and_neither_pickles_nor_words_tell_it(s
         ]
         assert not traces_in("".join(told).encode() + b"".join(page))
         assert not traces_in(pickle.dumps(storage) + pickle.dumps(optuna))
-        assert pickle.loads(pickle.dumps(storage)).url == show_url(parse_url(server.url()))
+        assert pickle.loads(pickle.dumps(storage)).url == show_url(parse_url(place.url()))
 
 
-def test_a_server_that_refuses_later_is_told_without_the_password(server: Server) -> None:
-    import psycopg
-
-    with (
-        psycopg.connect(server.url().replace("+psycopg", ""), password=PASSWORD, autocommit=True) as other,
-        Store.open(server.url(password=quote(PASSWORD, safe=""))) as store,
-    ):
+def test_a_server_that_refuses_later_is_told_without_the_password(place: Place, postgres: PostgresServer) -> None:
+    with Store.open(place.url(password=quote(PASSWORD, safe=""))) as store:
         store._engine.dispose()
-        other.execute(f"ALTER ROLE {USER} NOLOGIN")
+        postgres.run(sql.SQL("ALTER ROLE {} NOLOGIN").format(sql.Identifier(USER)))
         try:
             with pytest.raises(RecordAway) as caught:
                 store.studies()
         finally:
-            other.execute(f"ALTER ROLE {USER} LOGIN")
+            postgres.run(sql.SQL("ALTER ROLE {} LOGIN").format(sql.Identifier(USER)))
         assert not traces_in("".join(traceback.format_exception(caught.value)).encode())
         assert store.studies() is not None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
@@ -11,7 +10,6 @@ from typing import Any
 
 import pytest
 from db_examples import (
-    LATENCY_SETTINGS,
     architecture,
     artifact,
     complete,
@@ -21,7 +19,6 @@ from db_examples import (
     trial,
     with_study,
 )
-from postgres import PostgresServer
 
 from db import Store, TrialEnd, TrialRecord, TrialState, check_name
 from db.rows import columns_of
@@ -35,20 +32,6 @@ RESULT: dict[str, Any] = {
     "reason": None,
 }
 NO_RESULT: dict[str, Any] = {"epochs_run": 0, "val_accuracy": None, "val_loss": None, "train_seconds": None}
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path}/runs/test.db"
-    server: PostgresServer = request.getfixturevalue("postgres")
-    return server.url("store")
-
-
-@pytest.fixture
-def store(url: str) -> Iterator[Store]:
-    with Store.open(url) as opened:
-        yield with_study(opened)
 
 
 def added(store: Store, record: TrialRecord) -> int:
@@ -143,55 +126,6 @@ def test_a_study_of_other_settings_is_refused_and_told_apart(store: Store) -> No
     assert "recipe.label_smoothing: 0.1 -> (absent), recipe.decay: (absent) -> 1, and 2 more" in str(caught.value)
     assert "betas" not in str(caught.value)
     assert store.study("groups") == stored
-
-
-def test_a_latency_comes_back_as_it_was_stored_for_any_study(store: Store, url: str) -> None:
-    stored = store.add_latency(latency())
-    assert stored.measured_at is not None
-    assert replace(stored, measured_at=None) == latency()
-    with Store.open(url, create=False) as again:
-        assert again.find_latency("base", "5e77") == stored
-        assert again.find_latency("base", "other") is None
-        assert again.find_latency("small", "5e77") is None
-
-
-def test_an_architecture_is_measured_once_by_the_same_settings(store: Store) -> None:
-    first = store.add_latency(latency())
-    assert store.add_latency(latency(p50_ms=9.0)) == first
-    assert store.add_latency(latency(p50_ms=9.0, settings_key="0ther")).p50_ms == 9.0
-
-
-def test_a_latency_is_that_of_a_stored_architecture(store: Store) -> None:
-    with pytest.raises(ValueError, match="arch_id must name a stored architecture, got 'nobody'"):
-        store.add_latency(latency("nobody"))
-
-
-def test_architectures_have_the_latency_by_the_settings_of_the_study_that_they_are_read_for(store: Store) -> None:
-    other = {**LATENCY_SETTINGS, "batch": 8}
-    store.add_study(study("fast", latency=LATENCY_SETTINGS))
-    store.add_study(study("batched", latency=other))
-    store.add_latency(latency())
-    store.add_latency(latency("other"))
-    store.add_latency(latency(settings_key="b8", settings=other, p50_ms=7.0))
-    for name in ("fast", "batched"):
-        store.add_trial(complete(study=name))
-    told = {name: store.architectures(name) for name in ("groups", "fast", "batched")}
-    assert {name: found["base"].latency_ms for name, found in told.items()} == {
-        "groups": None,
-        "fast": 1.5,
-        "batched": 7.0,
-    }
-    assert told["fast"]["small"].latency_ms is None, "trained, but never measured"
-    assert store.study("fast").latency == LATENCY_SETTINGS
-    assert store.study("groups").latency is None
-
-
-def test_a_study_keeps_its_latency_settings(store: Store) -> None:
-    store.add_study(study("fast", latency=LATENCY_SETTINGS))
-    with pytest.raises(ValueError, match=r"stored with others \(latency\.device_name: \"AMD EPYC\" -> \"another\"\); "):
-        store.add_study(study("fast", latency={**LATENCY_SETTINGS, "device_name": "another"}))
-    with pytest.raises(ValueError, match=r"stored with others \(latency: null -> "):
-        store.add_study(study(latency=LATENCY_SETTINGS))
 
 
 @pytest.mark.parametrize("name", ["", "a b", "a/b", "x" * 65, "..", "ä", "a\n"])

@@ -1,7 +1,7 @@
 """The Triton kernels against conv2d: on a GPU where there is one, otherwise in Triton's interpreter, a process apart.
 
 The interpreter must be chosen before triton is imported, and for a whole process. So without a GPU this file runs
-itself again under TRITON_INTERPRET=1, and compiles the kernels for GPUs that are not there.
+itself again under TRITON_INTERPRET=1.
 """
 
 from __future__ import annotations
@@ -11,49 +11,40 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-triton = pytest.importorskip("triton", reason="triton is not installed")
+pytest.importorskip("triton", reason="triton is not installed")
 
-from transxnet.arch import ArchConfig  # noqa: E402
-from transxnet.block import Block  # noqa: E402
-from transxnet.kernels.triton import check, ops  # noqa: E402
-from transxnet.kernels.triton.block import block  # noqa: E402
-from transxnet.kernels.triton.layout import Shares, as_pixels  # noqa: E402
-from transxnet.kernels.triton.ops import depthwise_group, per_sample  # noqa: E402
-from transxnet.network import position_table_shape  # noqa: E402
+from triton_cases import (
+    CASES,
+    DEVICE,
+    INTERPRETED,
+    RUNS_HERE,
+    Case,
+    assert_as_exact,
+    error,
+    group_of,
+    group_tensors,
+    own_tensors,
+    plain_group,
+    plain_per_sample,
+    run,
+)  # fmt: skip
 
-INTERPRETED = bool(triton.knobs.runtime.interpret)
-RUNS_HERE = INTERPRETED or torch.cuda.is_available()
-DEVICE = "cuda" if RUNS_HERE and not INTERPRETED else "cpu"
+from transxnet.arch import ArchConfig
+from transxnet.block import Block
+from transxnet.kernels.triton import ops
+from transxnet.kernels.triton.block import block
+from transxnet.kernels.triton.layout import Shares, as_pixels
+from transxnet.kernels.triton.ops import depthwise_group, per_sample
+from transxnet.network import position_table_shape
 
-
-@dataclass(frozen=True)
-class Case:
-    """A map of `size` whose channels are shared out."""
-
-    size: tuple[int, int]
-    kernels: tuple[int, ...]
-    widths: tuple[int, ...]
-    residual: bool = True
-    batch: int = 2
-
-
-CASES = {
-    "ms_ffn_with_odd_shares": Case((7, 5), (1, 3, 5, 7), (17, 3, 8, 4)),
-    "one_pixel": Case((1, 1), (7,), (24,)),
-    "kernel_beyond_the_map": Case((2, 2), (9, 3), (8, 8)),
-    "one_column": Case((5, 1), (5,), (40,), residual=False),
-    "several_tiles_and_chunks": Case((15, 13), (3,), (8,)),
-    "channel_blocks": Case((2, 3), (3,), (80,), residual=False),
-}
 BLOCKS: dict[str, tuple[dict[str, Any], bool]] = {
     "the_papers": ({}, True),
     "the_papers_in_evaluation": ({}, False),
@@ -68,75 +59,6 @@ BLOCKS: dict[str, tuple[dict[str, Any], bool]] = {
 }
 """Fields of a stage that depart from the paper's, and whether the block trains."""
 ALL_CASES = pytest.mark.parametrize("case", CASES.values(), ids=CASES)
-
-
-def group_tensors(case: Case, dtype: torch.dtype) -> list[Tensor]:
-    """The map, the weights, the biases and a gradient of the result, all of the same numbers in any type."""
-    generator = torch.Generator().manual_seed(0)
-
-    def draw(*shape: int) -> Tensor:
-        # Rounded to bfloat16, so that every type starts from the same numbers.
-        return torch.randn(shape, generator=generator).bfloat16().to(DEVICE, dtype)
-
-    shape = (case.batch, sum(case.widths), *case.size)
-    shares = list(zip(case.widths, case.kernels, strict=True))
-    weights = [draw(width, 1, kernel, kernel) for width, kernel in shares]
-    biases = [draw(width) for width in case.widths]
-    return [draw(*shape).to(memory_format=torch.channels_last), *weights, *biases, draw(*shape)]
-
-
-def own_tensors(case: Case, dtype: torch.dtype) -> list[Tensor]:
-    """The map, a kernel and a bias of each sample, and a gradient of the result."""
-    x, *_, grad = group_tensors(case, dtype)
-    generator = torch.Generator().manual_seed(1)
-    kernels = torch.randn(*x.shape[:2], case.kernels[-1], case.kernels[-1], generator=generator)
-    biases = torch.randn(*x.shape[:2], generator=generator)
-    return [x, kernels.bfloat16().to(DEVICE, dtype), biases.bfloat16().to(DEVICE, dtype), grad]
-
-
-def group_of(case: Case, convolve: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    count = len(case.kernels)
-    return lambda x, *rest: convolve(x, rest[:count], rest[count:], residual=case.residual)
-
-
-def plain_group(x: Tensor, weights: tuple[Tensor, ...], biases: tuple[Tensor, ...], *, residual: bool) -> Tensor:
-    shares = torch.split(x, [len(weight) for weight in weights], dim=1)
-    parts = [
-        F.conv2d(share, weight, bias, padding=weight.shape[-1] // 2, groups=len(weight))
-        for share, weight, bias in zip(shares, weights, biases, strict=True)
-    ]
-    return torch.cat(parts, dim=1) + x if residual else torch.cat(parts, dim=1)
-
-
-def plain_per_sample(x: Tensor, kernels: Tensor, biases: Tensor) -> Tensor:
-    size = kernels.shape[-1]
-    maps, weights = x.reshape(1, -1, *x.shape[2:]), kernels.reshape(-1, 1, size, size)
-    return F.conv2d(maps, weights, biases.flatten(), padding=size // 2, groups=len(weights)).view(x.shape)
-
-
-def run(function: Callable[..., Tensor], tensors: list[Tensor]) -> list[Tensor]:
-    """The result, then the gradients of all inputs."""
-    *inputs, grad = tensors
-    inputs = [tensor.detach().requires_grad_() for tensor in inputs]
-    out = function(*inputs)
-    return [out.detach(), *torch.autograd.grad(out, inputs, grad.to(out.dtype))]
-
-
-def error(found: Tensor, exact: Tensor) -> float:
-    return (found.double() - exact).norm().item()
-
-
-def assert_as_exact(function: Callable[..., Tensor], plain: Callable[..., Tensor], tensors: Any) -> None:
-    """In float64 equal to `plain`; in other types at most 3 times as far from float64 as `plain` itself."""
-    exact = run(plain, tensors(torch.float64))
-    for found, true in zip(run(function, tensors(torch.float64)), exact, strict=True):
-        torch.testing.assert_close(found, true, rtol=1e-10, atol=1e-10)
-    for dtype in (torch.float32, torch.bfloat16):
-        results = run(function, tensors(dtype)), run(plain, tensors(dtype)), exact
-        for found, own, true in zip(*results, strict=True):
-            assert found.dtype == dtype
-            rounding = torch.finfo(dtype).eps / 2 * true.norm().item()
-            assert error(found, true) <= 3 * max(error(own, true), rounding)
 
 
 class TestKernels:
@@ -362,55 +284,3 @@ def test_kernels_in_the_interpreter() -> None:
     done = subprocess.run(command, env=os.environ | {"TRITON_INTERPRET": "1"}, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-4000:]
     assert " passed" in done.stdout
-
-
-class NoGpu:
-    """A driver of a GPU that is not there: triton compiles for it and binds arguments, and nothing is launched."""
-
-    def __init__(self, capability: int) -> None:
-        self.capability = capability
-        self.launches: list[str] = []
-        self.utils = self
-        self.launcher_cls = self._launcher
-
-    def get_current_target(self) -> Any:
-        return triton.backends.compiler.GPUTarget("cuda", self.capability, 32)
-
-    def get_current_device(self) -> int:
-        return self.capability  # triton keeps what it compiled by device
-
-    def get_current_stream(self, device: int) -> int:
-        return 0
-
-    def get_device_properties(self, device: int) -> dict[str, int]:
-        return {"max_shared_mem": 96 * 1024, "warpSize": 32}
-
-    def load_binary(self, name: str, kernel: bytes, shared: int, device: int) -> tuple[None, None, int, int, int]:
-        assert kernel
-        return None, None, 32, 0, 1024
-
-    def _launcher(self, source: Any, metadata: Any) -> Callable[..., None]:
-        return lambda *args, **kwargs: self.launches.append(source.fn.__name__)
-
-
-@pytest.mark.skipif(INTERPRETED, reason="the interpreter compiles nothing")
-@pytest.mark.parametrize("capability", [80, 90])
-def test_kernels_compile_for_gpus(capability: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    from transxnet.kernels.triton import convolve
-
-    monkeypatch.setenv("TRITON_CACHE_DIR", str(tmp_path))
-    monkeypatch.setattr(check, "require_device", lambda x: None)
-    monkeypatch.setattr(convolve._tuned, "_do_bench", lambda call, quantiles: call() or (1.0, 1.0, 1.0))
-    driver = NoGpu(capability)
-    active = triton.runtime.driver
-    before = active._active
-    active.set_active(driver)
-    try:
-        # Where a number is 1, triton compiles another kernel: so one pixel and one unit of channels as well.
-        for widths, kernels, size in (((16, 8), (1, 3), 4), ((16,), (7,), 1), ((3,), (3,), 2)):
-            tensors = group_tensors(Case((size, size), kernels, widths), torch.bfloat16)
-            run(group_of(Case((size, size), kernels, widths), depthwise_group), tensors)
-            run(per_sample, own_tensors(Case((size, size), kernels, widths), torch.float32))
-    finally:
-        active._active = before
-    assert set(driver.launches) == {"_pack", "_convolve", "_correlate", "_add_chunks"}

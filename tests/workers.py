@@ -19,7 +19,7 @@ GROUPS = {RAY: re.compile(r"\bshared_ray\b"), OWN_RAYS: re.compile(r"\bmark\.ray
 
 LONGEST = (
     OWN_RAYS, "test_kernels.py", "test_cost_property.py", "test_operators.py", "test_native_kernels.py",
-    "test_triton_kernels.py", "test_import_order.py", "test_driver.py",
+    "test_triton_kernels.py", "test_kernel_networks.py", "test_driver.py", "test_many_drivers.py",
 )  # fmt: skip
 """Groups that take long; begun first, so that both processes end at about the same time. Those that share a Ray come
 last, when most of the others' own are gone."""

@@ -17,6 +17,8 @@ import experiments.sweep  # first: it sets what Ray reads when it is imported
 
 # isort: split
 import ray
+from fork_server import serve, write_to
+from lean_ray import start_lean_rays
 from ray import tune
 from ray.tune.result import SHOULD_CHECKPOINT
 
@@ -73,45 +75,16 @@ def sweep(folder: str, words: list[str], environment: dict[str, str]) -> None:
     os.chdir(folder)
     os.environ.update(environment)
     TickTrial.places = environment.get("TICK_PLACES")
-    said = os.open("said", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    for stream in (1, 2):
-        os.dup2(said, stream)
+    write_to("said")
     sys.stdin = open(os.devnull)  # noqa: SIM115
     sys.argv = ["sweep", *words]
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    if "WHOLE_RAY" not in environment:
+        start_lean_rays()
     ticking = partial(experiments.sweep.sweep, trainable=TickTrial)
     with mock.patch("experiments.sweep.sweep", ticking):
         run_entry_point(experiments.sweep.main)
 
 
-def main() -> None:
-    codes: dict[int, int] = {}
-    for line in sys.stdin:
-        request = json.loads(line)
-        if "poll" in request:
-            process = request["poll"]
-            if process not in codes and (ended := os.waitpid(process, os.WNOHANG))[0]:
-                codes[process] = os.waitstatus_to_exitcode(ended[1])
-            print(json.dumps({"code": codes.get(process)}), flush=True)
-            continue
-        process = os.fork()
-        if process == 0:
-            code = 70
-            try:
-                sweep(**request)
-                code = 0
-            except SystemExit as ended:
-                code = int(ended.code or 0)
-            except BaseException:
-                import traceback
-
-                traceback.print_exc()
-            finally:
-                sys.stdout.flush()
-                sys.stderr.flush()
-                os._exit(code)
-        print(json.dumps({"process": process}), flush=True)
-
-
 if __name__ == "__main__":
-    main()
+    serve(sweep)
