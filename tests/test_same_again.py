@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from db_examples import architecture, artifact, complete, epoch, trial
+from db_examples import architecture, artifact, complete, epoch, trial, with_study
 from sqlalchemy import select
 
 from db import LeadLost, LeadRecord, Recorder, Spool, Store, TrialEnd, TrialState
