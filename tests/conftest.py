@@ -112,9 +112,9 @@ def sweep(tmp_path: Path) -> FakeSweep:
     return FakeSweep(tmp_path)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def zygote() -> Iterator[Zygote]:
-    """What starts sweeps in processes of their own."""
+    """What starts sweeps in processes of their own; it imports for ten seconds, once."""
     from zygote import running_zygote
 
     with running_zygote() as started:

@@ -1,16 +1,13 @@
 """Sweeps on a Ray cluster of three nodes with a token and PostgreSQL: mistakes, placement, nodes that die."""
 
-import os
 import re
 import time
 from collections import Counter
-from unittest import mock
 
 import numpy as np
 import optuna
 import pytest
 from ray_cluster import running_cluster
-from zygote import running_zygote
 
 from db import Store, TrialState
 from experiments.cluster import RayConfig
@@ -19,12 +16,6 @@ pytestmark = pytest.mark.ray
 
 STUDY = "tiny_demo-npz"
 WORDS = ["space=tiny_demo", "data=npz", "proxy.image_size=16", "recipe.batch_size=8", "checkpoint_s=0"]
-
-
-@pytest.fixture(scope="module")
-def zygote():
-    with mock.patch.dict(os.environ, TICK_S="0.1"), running_zygote() as running:
-        yield running
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +74,7 @@ def wait_until(happened, timeout_s=120):
     deadline = time.monotonic() + timeout_s
     while not happened():
         assert time.monotonic() < deadline, f"not within {timeout_s} s"
-        time.sleep(0.1)
+        time.sleep(0.05)
 
 
 @pytest.mark.parametrize("address", ["ray://127.0.0.1:10001", "local", "somewhere", "127.0.0.1:99999"])
@@ -142,18 +133,24 @@ def test_trials_share_a_gpu_and_run_only_where_their_own_resource_is(cluster, zy
     )
     assert zygote.wait(process, timeout_s=180) == 0, (tmp_path / "said").read_text()
     assert "4 at a time, 1 thread(s) each" in (tmp_path / "said").read_text()
-    assert Counter(places_in(tmp_path)) == {(cluster.nodes["first"], "True"): 2}
+    # Ray may give a trial the worker of one that has just ended, while its own still starts: that is a third start.
+    assert set(places_in(tmp_path)) == {(cluster.nodes["first"], "True")}
+    assert len(places_in(tmp_path)) >= 2
 
 
 def test_a_node_that_dies_in_the_middle_costs_no_result(cluster, zygote, begin, tmp_path, postgres):
-    url, seeds = postgres.url("cluster"), 4
+    url, seeds = postgres.url("cluster"), 3
     process = begin(
         *cluster.words, "storage=postgresql", f"storage.url={url}", "resources.gpus=0",
         f"seeds={seeds}", "proxy.epochs=4", TICK_PLACES=str(tmp_path / "places"),
     )  # fmt: skip
     with Store.open(url) as store:
         wait_until(
-            lambda: STUDY in [study.name for study in store.studies()] and done(store) >= 3 and has_checkpoint(cluster)
+            lambda: (
+                STUDY in [study.name for study in store.studies()]
+                and done(store) >= 3
+                and both_have_checkpoints(cluster)
+            )
         )
         before = {t.id: t for t in store.trials(STUDY) if t.state is TrialState.COMPLETE}
         cluster.kill("second")
@@ -179,8 +176,10 @@ def done(store):
     return sum(trial.state is TrialState.COMPLETE for trial in store.trials(STUDY))
 
 
-def has_checkpoint(cluster):
-    return any((cluster.folder / "storage" / STUDY / "checkpoints").glob("*-epoch-*"))
+def both_have_checkpoints(cluster):
+    """Of the trials that run: one of them on the node that is to die."""
+    kept = (cluster.folder / "storage" / STUDY / "checkpoints").glob("*-epoch-*")
+    return len({path.name.partition("-epoch-")[0] for path in kept}) >= 2
 
 
 MISSING = """

@@ -19,10 +19,12 @@ GROUPS = {RAY: re.compile(r"\bshared_ray\b"), OWN_RAYS: re.compile(r"\bmark\.ray
 
 LONGEST = (
     OWN_RAYS, "test_kernels.py", "test_cost_property.py", "test_operators.py", "test_native_kernels.py",
-    "test_triton_kernels.py", "test_kernel_networks.py", "test_driver.py", "test_many_drivers.py",
+    "test_triton_kernels.py", "test_kernel_networks.py", "test_triton_compiled.py", "test_many_drivers.py",
+    "test_cost.py", "test_benchmark_step.py", "test_benchmark_store.py", "test_benchmark_cost.py",
+    "test_benchmark_latency.py", "test_export.py", "test_bad_input.py", RAY,
 )  # fmt: skip
-"""Groups that take long; begun first, so that both processes end at about the same time. Those that share a Ray come
-last, when most of the others' own are gone."""
+"""What takes long, begun first, and the many short files last, so that both processes end at about the same time. What
+comes between the Rays takes about as long as the first of them: two at a time are in each other's way."""
 
 
 def workers_for(config: pytest.Config) -> int:
@@ -44,7 +46,7 @@ def group_of(file: Path) -> str:
 
 def longest_first(items: list[pytest.Item]) -> None:
     """Sort tests by their group, and leave them as they are within it."""
-    order = {name: place for place, name in enumerate(LONGEST)} | {RAY: len(LONGEST) + 1}
+    order = {name: place for place, name in enumerate(LONGEST)}
     items.sort(key=lambda item: order.get(group_of(item.path), len(LONGEST)))
 
 
