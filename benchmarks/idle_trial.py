@@ -6,8 +6,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from experiments.checkpoint_names import WEIGHTS_FILE
 from experiments.trainable import ProxyTrial
-from experiments.weights import WEIGHTS_FILE
 
 METRICS = {"train_loss": 1.0, "val_loss": 1.0, "val_accuracy": 0.5, "learning_rate": 1e-3, "seconds": 1e-3}
 

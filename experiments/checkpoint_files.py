@@ -7,10 +7,8 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file, save_file
 
+from experiments.checkpoint_names import STATE_FILE, WEIGHTS_FILE
 from experiments.training import Training
-from experiments.weights import WEIGHTS_FILE
-
-STATE_FILE = "state.pt"
 
 
 def save_checkpoint(training: Training, folder: Path) -> None:

@@ -14,6 +14,7 @@ from uuid import uuid4
 from analysis.metrics import Metric
 from db import ArchitectureRecord, EpochRecord, Recorder, Store, TrialEnd, TrialRecord, TrialStart, TrialState
 from experiments.candidates import Candidates, Variant, architecture_record
+from experiments.checkpoint_names import WEIGHTS_FILE
 from experiments.checkpoints import Checkpoints
 from experiments.history import History, read_history
 from experiments.jobs import MEASURED, Conditions, Job, bad_metric
@@ -25,7 +26,7 @@ from experiments.replay import replay
 from experiments.resume import Resume, find_resume
 from experiments.spec import TrialSpec
 from experiments.suggest import Suggester
-from experiments.weights import WEIGHTS_FILE, keep_weights
+from experiments.weights import keep_weights
 
 FINISHED = (TrialState.COMPLETE, TrialState.STOPPED, TrialState.FAILED)
 STOPPED_EARLY = "stopped early by the scheduler"

@@ -12,8 +12,6 @@ from experiments.durable import sync
 
 WEIGHTS = "weights"
 """Kind of the artifact."""
-WEIGHTS_FILE = "model.safetensors"
-"""Name in a checkpoint."""
 
 
 def keep_weights(trial: TrialRecord, source: Path, folder: Path) -> ArtifactRecord:

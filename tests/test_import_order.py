@@ -54,6 +54,7 @@ def test_timm_lists_the_networks(imports: str, with_torch: Forks, tmp_path: Path
         ("benchmarks.gpu", ["ray", "optuna", "fvcore", "hydra", "sqlalchemy"]),
         ("experiments.sweep", ["torch", "timm", "ray.tune", "matplotlib"]),  # a mistake is told soon
         ("experiments.conduct", ["timm", "matplotlib"]),  # so that trials start soon
+        ("experiments.trial", ["ray", "optuna", "hydra", "sqlalchemy", "pandas", "skimage", "sklearn", "scipy"]),
         ("experiments.training", ["ray", "optuna", "fvcore", "hydra", "rich"]),
     ],
 )

@@ -17,7 +17,7 @@ import timm
 import torch
 
 from db import Store, TrialState
-from experiments.checkpoint_files import STATE_FILE
+from experiments.checkpoint_names import STATE_FILE, WEIGHTS_FILE
 from experiments.data import cifar10
 from experiments.data.config import DataConfig
 from experiments.data.load import load_dataset
@@ -25,7 +25,6 @@ from experiments.fidelity import Fidelity
 from experiments.recipe import Recipe
 from experiments.spec import TrialSpec
 from experiments.trainable import ProxyTrial
-from experiments.weights import WEIGHTS_FILE
 from space.cli import run_entry_point
 from transxnet.registry import register_variant
 

@@ -6,7 +6,7 @@ import math
 import pytest
 import torch
 
-from experiments.checkpoint_files import STATE_FILE
+from experiments.checkpoint_names import STATE_FILE, WEIGHTS_FILE
 from experiments.data.config import DataConfig
 from experiments.data.load import load_dataset
 from experiments.fidelity import Fidelity
@@ -14,7 +14,6 @@ from experiments.recipe import Recipe
 from experiments.spec import TrialSpec
 from experiments.trainable import ProxyTrial
 from experiments.training import EVALUATION_PIXELS, Training, TrainingFailed, learning_rate
-from experiments.weights import WEIGHTS_FILE
 
 CPU = torch.device("cpu")
 TIMES = ("seconds",)  # all that may differ between two runs of a spec
