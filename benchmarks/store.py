@@ -42,11 +42,13 @@ class Row:
     cpu_seconds: float | None = None
     """None, as the memory, of a part that was given up."""
     peak_mib: float | None = None
+    told: str = ""
+    """What else there is to say of it."""
 
     def __str__(self) -> str:
         if self.cpu_seconds is None or self.peak_mib is None:
             return f"{self.part:30} more than {self.seconds:.0f} seconds"
-        return f"{self.part:30} {self.seconds:8.2f} {self.cpu_seconds:8.2f} {self.peak_mib:9.0f}"
+        return f"{self.part:30} {self.seconds:8.2f} {self.cpu_seconds:8.2f} {self.peak_mib:9.0f}  {self.told}".rstrip()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

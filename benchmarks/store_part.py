@@ -38,12 +38,16 @@ def open_store(asked: Asked) -> None:
 
 def resume(asked: Asked) -> None:
     """Start the driver of a study in which nothing is left to train."""
-    _resume(asked, with_view=False)
+    from benchmarks.big_record import OBJECTIVES, Settings
+    from experiments.candidates import Budget, Candidates
+    from experiments.objectives import directions, read_objectives
+    from experiments.suggest import SearchConfig, make_suggester
 
-
-def resume_with_view(asked: Asked) -> None:
-    """The same with Optuna's tables in the record, as the dashboard reads them."""
-    _resume(asked, with_view=True)
+    candidates = Candidates(Settings(asked.epochs).space, Budget())
+    suggester = make_suggester(SearchConfig("random"), candidates, directions(read_objectives(OBJECTIVES)), 0)
+    with _driver(asked, candidates, suggester) as (driver, _):
+        if (job := driver.next_job()) is not None:
+            raise RuntimeError(f"a finished study has nothing to train, but the driver gave out {job}")
 
 
 def describe(asked: Asked) -> None:
@@ -61,8 +65,11 @@ def report(asked: Asked) -> None:
     _run("analysis.report", f"storage.url={asked.url}", f"study={asked.study}", f"out={asked.folder / 'report'}")
 
 
-def results(asked: Asked) -> None:
-    """Write the results of 1,000 trials with all their epochs, each as it comes, Optuna's tables as well."""
+def results(asked: Asked) -> str:
+    """Write the results of 1,000 trials with all their epochs, each as it comes; tells their rate.
+
+    A thread fills Optuna's tables meanwhile, as in a sweep, and afterwards as far as it was behind.
+    """
     from benchmarks.big_record import OBJECTIVES, Settings
     from experiments.candidates import Budget, Candidates
     from experiments.objectives import directions, read_objectives
@@ -72,7 +79,8 @@ def results(asked: Asked) -> None:
     candidates = Candidates(settings.space, Budget())
     suggester = make_suggester(SearchConfig("random"), candidates, directions(objectives), 1)
     fresh = dataclasses.replace(asked, study="results", seeds=1, variants=RESULTS)
-    with _driver(fresh, candidates, suggester, with_view=True) as (driver, recorder):
+    with _driver(fresh, candidates, suggester, _optuna_view(fresh)) as (driver, recorder):
+        start = time.perf_counter()
         for _ in range(RESULTS):
             job = driver.next_job()
             assert job is not None
@@ -80,12 +88,14 @@ def results(asked: Asked) -> None:
                 driver.take_epoch(job.trial_id, {**METRICS, "epoch": epoch})
             driver.take_end(job.trial_id)
         recorder.flush()
+        seconds = time.perf_counter() - start
+    behind = time.perf_counter() - start - seconds
+    return f"{RESULTS / seconds:.0f} results a second, Optuna's tables {behind:.1f} s behind at the end"
 
 
-PARTS: dict[str, Callable[[Asked], None]] = {
+PARTS: dict[str, Callable[[Asked], str | None]] = {
     "open": open_store,
     "resume": resume,
-    "resume, with Optuna's tables": resume_with_view,
     "describe": describe,
     "describe one study": describe_study,
     "report": report,
@@ -105,21 +115,20 @@ class Silent:
         return lambda *values, **named: None
 
 
-def _resume(asked: Asked, *, with_view: bool) -> None:
+def _optuna_view(asked: Asked) -> Callable[[], Any]:
     from benchmarks.big_record import OBJECTIVES, Settings
-    from experiments.candidates import Budget, Candidates
-    from experiments.objectives import directions, read_objectives
-    from experiments.suggest import SearchConfig, make_suggester
+    from experiments.objectives import read_objectives
+    from experiments.optuna_tables import OptunaTables
+    from experiments.optuna_view import OptunaView
 
-    candidates = Candidates(Settings(asked.epochs).space, Budget())
-    suggester = make_suggester(SearchConfig("random"), candidates, directions(read_objectives(OBJECTIVES)), 0)
-    with _driver(asked, candidates, suggester, with_view=with_view) as (driver, _):
-        if (job := driver.next_job()) is not None:
-            raise RuntimeError(f"a finished study has nothing to train, but the driver gave out {job}")
+    space, objectives = Settings(asked.epochs).space, read_objectives(OBJECTIVES)
+    return lambda: OptunaView(lambda: OptunaTables(asked.url, asked.study, space, objectives))
 
 
 @contextmanager
-def _driver(asked: Asked, candidates: Any, suggester: Any, *, with_view: bool) -> Iterator[tuple[Any, Any]]:
+def _driver(
+    asked: Asked, candidates: Any, suggester: Any, make_view: Callable[[], Any] = Silent
+) -> Iterator[tuple[Any, Any]]:
     """The driver of a study, made unless it is there, and its recorder; in the end the view is complete."""
     from benchmarks.big_record import OBJECTIVES, Settings
     from db import LeadRecord, Recorder, Spool, Store
@@ -127,14 +136,10 @@ def _driver(asked: Asked, candidates: Any, suggester: Any, *, with_view: bool) -
     from experiments.checkpoints import Checkpoints
     from experiments.driver import Driver
     from experiments.objectives import read_objectives
-    from experiments.optuna_tables import OptunaTables
-    from experiments.optuna_view import OptunaView
 
     settings, objectives = Settings(asked.epochs), read_objectives(OBJECTIVES)
     with Store.open(asked.url) as store:
-        view: Any = Silent()
-        if with_view:
-            view = OptunaView(lambda: OptunaTables(asked.url, asked.study, settings.space, objectives))
+        view = make_view()
         store.add_architectures([architecture_record(settings.space.base)])
         store.add_study(settings.study(asked.study))
         lead = store.take_lead(LeadRecord(asked.study, "benchmark", "here", 1), instead_of=store.lead(asked.study))
@@ -179,8 +184,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("out", type=Path, help="JSON file for CPU seconds and peak memory")
     options = parser.parse_args(arguments)
     words = json.loads(options.asked)
-    PARTS[options.part](Asked(**{**words, "folder": Path(words["folder"])}))
-    taken = {"cpu_seconds": time.process_time(), "peak_mib": _peak_mib()}
+    told = PARTS[options.part](Asked(**{**words, "folder": Path(words["folder"])}))
+    taken = {"cpu_seconds": time.process_time(), "peak_mib": _peak_mib(), "told": told or ""}
     options.out.write_text(json.dumps(taken))
 
 

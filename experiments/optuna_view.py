@@ -16,6 +16,9 @@ PAUSE_S = 1.0
 """Before another attempt, while the database is locked or away."""
 CLOSE_S = 60.0
 """How long the end of a sweep waits for the view."""
+REST = 2.0
+"""Of the view after an action, as a multiple of what that took: where results come faster than Optuna stores them, the
+driver needs this process more."""
 HURRIED_S = 2.0
 """The same where somebody waits for the sweep to end."""
 
@@ -34,6 +37,7 @@ class OptunaView:
         self._changing = threading.Lock()
         self._actions: queue.SimpleQueue[Action | None] = queue.SimpleQueue()
         self._give_up_at = float("inf")
+        self._closing = threading.Event()
         self._thread = threading.Thread(target=self._follow, name="optuna view", daemon=True)
         self._thread.start()
 
@@ -71,6 +75,7 @@ class OptunaView:
     def close(self, timeout_s: float = CLOSE_S) -> None:
         """Show what is left, and end."""
         self._give_up_at = time.monotonic() + timeout_s
+        self._closing.set()
         self._actions.put(None)
         self._thread.join(timeout_s + PAUSE_S)
         if self._thread.is_alive():
@@ -81,7 +86,9 @@ class OptunaView:
         try:
             self._patiently(lambda: tables.append(self._open()))
             for action in iter(self._actions.get, None):
+                began = time.monotonic()
                 self._patiently(lambda action=action: action(tables[0]))  # type: ignore[misc]
+                self._closing.wait(REST * (time.monotonic() - began))
         except Exception as error:  # whatever it is, the record is not touched by it
             self.trouble = " ".join(f"{type(error).__name__}: {error}".split())
         finally:

@@ -198,6 +198,19 @@ import sys
 
 sys.modules["experiments"] = None
 """
+OTHER_CODE = """
+import experiments.provenance
+
+experiments.provenance.source_digest = lambda: "another"
+"""
+OTHER_DATA = """
+import dataclasses
+
+import experiments.data.load as load
+
+real = load.load_dataset
+load.load_dataset = lambda *words: dataclasses.replace(real(*words), fingerprint="others")
+"""
 
 
 @pytest.mark.parametrize(
@@ -208,8 +221,16 @@ sys.modules["experiments"] = None
             HIDDEN,
             r"error: each node must have the code, but node \S+ \(\S+, {node}\) has not \(.*experiments.*; install",
         ),
+        (
+            OTHER_CODE,
+            r"error: each node must have the same code, but node \S+ \(\S+, {node}\) has another \(digest another,",
+        ),
+        (
+            OTHER_DATA,
+            r"error: each node must have the same data, but node \S+ \(\S+, {node}\) has others \(fingerprint others,",
+        ),
     ],
-    ids=["data", "code"],
+    ids=["data", "code", "same code", "same data"],
 )
 def test_a_node_without_the_data_or_the_code_is_named(without, rule, cluster, refusal, images, tmp_path_factory):
     site = tmp_path_factory.mktemp("site")
