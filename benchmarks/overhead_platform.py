@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -17,10 +17,7 @@ import ray
 from hydra import compose, initialize_config_module
 from rich.console import Console
 
-import experiments.conduct
-from benchmarks.idle_trial import IdleTrial
 from benchmarks.moments import Moments
-from experiments.driver import Driver
 from experiments.sweep_config import SweepConfig
 from space.cli import to_typed
 
@@ -30,9 +27,9 @@ WORDS = ("space=transxnet", "search=random", "seeds=1", "proxy.epochs=1", "proxy
 
 def run_platform(folder: Path, trials: int, words: Sequence[str], moments: Moments) -> None:
     """A whole sweep, as its command runs it, with trials that do nothing. Raises RuntimeError if it fails."""
-    with watched(moments):
-        config = sweep_config(folder, trials, words)
-        code = experiments.sweep.sweep(config, Console(file=io.StringIO()), trainable=IdleTrial)
+    with contextlib.ExitStack() as hooks:
+        begin_to_watch(moments, hooks)
+        code = experiments.sweep.sweep(sweep_config(folder, trials, words), Console(file=io.StringIO()))
     if code != 0:
         raise RuntimeError(f"the sweep of the benchmark failed with exit code {code}")
 
@@ -44,23 +41,29 @@ def sweep_config(folder: Path, trials: int, words: Sequence[str]) -> SweepConfig
         return to_typed(compose("sweep", [*WORDS, f"trials={trials}", *places, *words]), SweepConfig)
 
 
-@contextlib.contextmanager
-def watched(moments: Moments) -> Iterator[None]:
-    """The hooks are here, not in the platform."""
+def begin_to_watch(moments: Moments, hooks: contextlib.ExitStack) -> None:
+    """The hooks are here, not in the platform, which imports what it needs when it would without them."""
 
     def ray_ready(_arguments: tuple[Any, ...]) -> None:
-        moments.ray_ready = moments.ray_ready or moments.now()
+        moments.ray_ready = moments.now()
+        watch_trials(moments, hooks)
 
-    with contextlib.ExitStack() as hooks:
-        for owner, name, then in (
-            (ray, "init", ray_ready),
-            (Driver, "take_epoch", lambda arguments: moments.started(arguments[2]["started"])),
-            (Driver, "take_end", lambda _arguments: moments.ended()),
-        ):
-            hooks.enter_context(mock.patch.object(owner, name, followed(getattr(owner, name), then)))
-        run = experiments.conduct.run
-        hooks.enter_context(mock.patch("experiments.conduct.run", moments.memory_sampled()(run)))
-        yield
+    hooks.enter_context(mock.patch.object(ray, "init", followed(ray.init, ray_ready)))
+
+
+def watch_trials(moments: Moments, hooks: contextlib.ExitStack) -> None:
+    """Have the platform run trials that do nothing, and tell when they begin and end."""
+    from benchmarks.idle_trial import IdleTrial
+    from experiments import conduct
+    from experiments.driver import Driver
+
+    hooks.enter_context(mock.patch.object(conduct, "ProxyTrial", IdleTrial))
+    hooks.enter_context(mock.patch.object(conduct, "run", moments.memory_sampled()(conduct.run)))
+    for name, then in (
+        ("take_epoch", lambda arguments: moments.started(arguments[2]["started"])),
+        ("take_end", lambda _arguments: moments.ended()),
+    ):
+        hooks.enter_context(mock.patch.object(Driver, name, followed(getattr(Driver, name), then)))
 
 
 def followed(function: Callable[..., Any], then: Callable[[tuple[Any, ...]], None]) -> Callable[..., Any]:
