@@ -18,7 +18,7 @@ WARM = 0.1
 def growth_mib(samples: list[Sample]) -> float:
     """MiB of its own that 1,000 more trials take: the median slope between samples after the first tenth.
 
-    The peak when Ray Tune writes its state at the end is in the picture, but does not tilt the line.
+    A peak, as of Ray Tune writing its state, is in the picture, but does not tilt the line.
     """
     most = max(sample["trials"] for sample in samples)
     late = [sample for sample in samples if sample["trials"] >= WARM * most]
@@ -43,8 +43,8 @@ def draw(samples: list[Sample], path: Path) -> None:
     figure = Figure(figsize=(7, 4), layout="constrained")
     axes = figure.add_subplot()
     trials = [sample["trials"] for sample in samples]
-    axes.plot(trials, [sample["rss"] for sample in samples], label="in memory (RSS)", color="tab:blue")
-    axes.plot(trials, [sample["own"] for sample in samples], label="its own (USS)", color="tab:orange")
+    axes.plot(trials, [sample["rss"] for sample in samples], label="in memory", color="tab:blue")
+    axes.plot(trials, [sample["own"] for sample in samples], label="without mapped files", color="tab:orange")
     axes.set(xlabel="trials that ended", ylabel="driver's memory, MiB", xlim=(0, max(trials)))
     axes.set_ylim(bottom=0)
     axes.xaxis.set_major_formatter("{x:,.0f}")

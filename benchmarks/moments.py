@@ -72,7 +72,10 @@ class Moments:
 
 
 def memory_mib() -> dict[str, float]:
-    """What this process has in memory, and what of it is its own alone; by Linux's account."""
+    """What this process has in memory, and what of it came from no file; by Linux's account.
+
+    Not what it shares with nobody: libraries count as its own as soon as no worker is there.
+    """
     lines = (line.split() for line in Path("/proc/self/smaps_rollup").read_text().splitlines()[1:])
     kib = {words[0].rstrip(":"): int(words[1]) for words in lines}
-    return {"rss": kib["Rss"] / 1024, "own": (kib["Private_Clean"] + kib["Private_Dirty"]) / 1024}
+    return {"rss": kib["Rss"] / 1024, "own": kib["Anonymous"] / 1024}

@@ -114,7 +114,8 @@ def overhead_table(results: dict[str, list[Overhead]]) -> Table:
 
 def follow_memory(asked: argparse.Namespace, console: Console) -> dict[str, Any]:
     """One sweep of many trials; prints its memory and draws the curve beside the file of numbers."""
-    with tempfile.TemporaryDirectory(prefix="overhead-") as name:
+    told_before = f"{asked.memory:,} trials that do nothing, some {asked.memory / 1200:.0f} minutes"
+    with console.status(told_before), tempfile.TemporaryDirectory(prefix="overhead-") as name:
         told = measure(PLATFORM, asked.memory, asked.words, Path(name))
     picture = asked.out.with_suffix(".png")
     draw(told["memory"], picture)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import io
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -27,9 +27,9 @@ WORDS = ("space=transxnet", "search=random", "seeds=1", "proxy.epochs=1", "proxy
 
 def run_platform(folder: Path, trials: int, words: Sequence[str], moments: Moments) -> None:
     """A whole sweep, as its command runs it, with trials that do nothing. Raises RuntimeError if it fails."""
-    with contextlib.ExitStack() as hooks:
+    with contextlib.ExitStack() as hooks, open(os.devnull, "w") as nowhere:
         begin_to_watch(moments, hooks)
-        code = experiments.sweep.sweep(sweep_config(folder, trials, words), Console(file=io.StringIO()))
+        code = experiments.sweep.sweep(sweep_config(folder, trials, words), Console(file=nowhere))
     if code != 0:
         raise RuntimeError(f"the sweep of the benchmark failed with exit code {code}")
 

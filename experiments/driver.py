@@ -239,7 +239,7 @@ class Driver:
             self._give_up(variant, seed)
             return None
         spec = self._conditions.spec(variant.arch, seed)
-        self._view.show(Shown(variant, TrialState.RUNNING))
+        self._view.show(Shown.of(variant, TrialState.RUNNING))
         if any(job.spec.key == spec.key for job in self._jobs.values()):
             self._waiting[spec.key].append((variant, seed))
             return None
@@ -261,7 +261,8 @@ class Driver:
             resumed_epochs=len(resume.epochs),
         )
         (stored,) = self._recorder.add(architecture_record(spec.arch), TrialStart(begun, resume.epochs))
-        trial = dataclasses.replace(stored, provenance=begun.provenance)  # one for all, rather than one read for each
+        # What is there already, rather than what was read of it for each trial.
+        trial = dataclasses.replace(stored, provenance=begun.provenance, variant=begun.variant)
         job = Job(trial, variant, spec, variant.id == self._baseline, resume.checkpoint)
         self._jobs[job.trial_id] = job
         self._listener.started(trial)
@@ -367,6 +368,6 @@ class Driver:
             f"val_accuracy_seed{trial.seed}": trial.val_accuracy for trial in trials if trial.seed in self._seeds
         }
         if found is not None:
-            return Shown(variant, TrialState.COMPLETE, found, attributes)
+            return Shown.of(variant, TrialState.COMPLETE, found, attributes)
         failed = any(trial.state is TrialState.FAILED for trial in trials)
-        return Shown(variant, TrialState.FAILED if failed else TrialState.STOPPED, None, attributes)
+        return Shown.of(variant, TrialState.FAILED if failed else TrialState.STOPPED, None, attributes)

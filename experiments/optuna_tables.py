@@ -13,7 +13,7 @@ from optuna.trial import TrialState as OptunaState
 from analysis.metrics import Metric
 from db import TrialState
 from db.urls import is_sqlite, parse_url, secrets_of, show_url
-from experiments.candidates import Variant
+from experiments.candidates import Price, Variant
 from experiments.objectives import directions
 from experiments.suggest import distributions
 from space import Space
@@ -46,13 +46,22 @@ def open_optuna(url: str) -> optuna.storages.RDBStorage:
 
 @dataclass(frozen=True)
 class Shown:
-    """How a variant stands."""
+    """How a variant stands. Many may wait to be shown: none holds its architecture."""
 
-    variant: Variant
+    id: str
+    """The variant's."""
+    labels: Mapping[str, str]
+    """Its choice by axis."""
+    cost: Price
     state: TrialState
     values: Sequence[float] | None = None
     """Of the objectives, means over seeds; None unless COMPLETE."""
     attributes: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, variant: Variant, state: TrialState, *rest: Any) -> Shown:
+        """With the fields of a variant that are shown."""
+        return cls(variant.id, variant.labels, variant.cost, state, *rest)
 
 
 class OptunaTables:
@@ -79,7 +88,7 @@ class OptunaTables:
 
     def show(self, shown: Shown) -> None:
         """Show how a variant stands now."""
-        id, state = shown.variant.id, STATES[shown.state]
+        id, state = shown.id, STATES[shown.state]
         if state is OptunaState.RUNNING:
             if id not in self._running:
                 self._running[id] = self._add(shown)
@@ -99,7 +108,7 @@ class OptunaTables:
                 continue  # of many thousands nobody looks which
             there = {trial.user_attrs.get(ARCH_ID) for trial in self._all(state)}
             for shown in wanted:
-                if shown.variant.id not in there:
+                if shown.id not in there:
                     self._add(shown)
 
     def fail_running(self) -> None:
@@ -111,10 +120,10 @@ class OptunaTables:
     def _add(self, shown: Shown) -> int:
         trial = optuna.trial.create_trial(
             state=STATES[shown.state],
-            params=shown.variant.labels,
+            params=dict(shown.labels),
             distributions=self._distributions,
             values=None if shown.values is None else list(shown.values),
-            user_attrs={**_costs(shown.variant), **shown.attributes},
+            user_attrs={**_costs(shown), **shown.attributes},
         )
         return self._storage.create_new_trial(self._study, template_trial=trial)
 
@@ -122,10 +131,10 @@ class OptunaTables:
         return self._storage.get_all_trials(self._study, deepcopy=False, states=states)
 
 
-def _costs(variant: Variant) -> dict[str, Any]:
+def _costs(shown: Shown) -> dict[str, Any]:
     return {
-        ARCH_ID: variant.id,
-        "gmacs": round(variant.cost.gmacs, 4),
-        "gmacs_published": round(variant.cost.gmacs_published, 4),
-        "params_m": round(variant.cost.params_m, 4),
+        ARCH_ID: shown.id,
+        "gmacs": round(shown.cost.gmacs, 4),
+        "gmacs_published": round(shown.cost.gmacs_published, 4),
+        "params_m": round(shown.cost.params_m, 4),
     }

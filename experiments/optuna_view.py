@@ -6,6 +6,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import optuna
 
@@ -43,18 +44,10 @@ class OptunaView:
 
     def show(self, shown: Shown) -> None:
         """Show how a variant stands now, unless it stands otherwise before its turn comes."""
-        id = shown.variant.id
         with self._changing:
-            self._newest[id] = shown
-
-        def show_newest(tables: OptunaTables) -> None:
-            if (newest := self._newest.get(id)) is not None:
-                tables.show(newest)
-                with self._changing:
-                    if self._newest[id] is newest:
-                        del self._newest[id]
-
-        self._actions.put(show_newest)
+            waits, self._newest[shown.id] = shown.id in self._newest, shown
+        if not waits:
+            self._actions.put(partial(self._show_newest, shown.id))
 
     def show_all(self, finished: Sequence[Shown]) -> None:
         """Show what earlier runs finished, as far as it is not shown yet."""
@@ -80,6 +73,13 @@ class OptunaView:
         self._thread.join(timeout_s + PAUSE_S)
         if self._thread.is_alive():
             self.trouble = self.trouble or "it had much to show and too little time"
+
+    def _show_newest(self, id: str, tables: OptunaTables) -> None:
+        while (newest := self._newest.get(id)) is not None:
+            tables.show(newest)
+            with self._changing:
+                if self._newest[id] is newest:
+                    del self._newest[id]
 
     def _follow(self) -> None:
         tables: list[OptunaTables] = []

@@ -32,6 +32,8 @@ from experiments.trainable import ProxyTrial
 
 ROUND = 500
 """Trials that one controller of Ray Tune sees: it forgets none, and looks at all of them ever more often."""
+ROUND_OF_SLOT = 25
+"""At least so many for each that runs at once: those that end first wait for a round's last trial."""
 
 
 def run(
@@ -238,7 +240,7 @@ class _DriverSearcher(_Unpickled, Searcher):  # type: ignore[misc]
     def __init__(self, bridge: _Bridge, slots: Slots, checkpoint_s: float) -> None:
         super().__init__(metric="val_accuracy", mode="max")
         self._bridge, self._slots, self._checkpoint_s = bridge, slots, checkpoint_s
-        self._left = ROUND
+        self._left = max(ROUND, ROUND_OF_SLOT * slots.concurrent)
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
         """The job's config; None to be asked again, FINISHED at the end."""

@@ -73,7 +73,7 @@ def check_match(match: str, varied: Iterable[str]) -> None:
 
 
 # The same variant is asked for again and again: by a suggester, the sweep, the report.
-@lru_cache(maxsize=65536)
+@lru_cache(maxsize=8192)
 def match_cost(arch: ArchConfig, base: ArchConfig, match: str, most_uneven: float = math.inf) -> Match:
     """`arch` with the widths, among legal ones, that give it the cost of `base` at the least change of shape.
 

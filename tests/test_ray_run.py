@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
+from unittest import mock
 
 import pytest
 from hydra import compose, initialize_config_module
@@ -15,6 +16,7 @@ from rich.console import Console
 from safetensors.torch import load_file
 
 from db import Store, TrialState
+from experiments import ray_run
 from experiments.lead import leading
 from experiments.scheduler_config import SchedulerConfig
 from experiments.schedulers import make_scheduler
@@ -56,7 +58,10 @@ def trials_in(folder: Path, study: str = "tiny_demo-digits"):
 def finished(tmp_path_factory):
     folder = tmp_path_factory.mktemp("finished")
     (folder / "runs" / "tiny_demo-digits" / "ray-left-by-a-killed-run").mkdir(parents=True)
-    code, said = run(folder)
+    rounds = mock.Mock(wraps=ray_run._tuner)
+    with mock.patch.multiple(ray_run, ROUND=4, ROUND_OF_SLOT=1, _tuner=rounds):
+        code, said = run(folder)
+    assert rounds.call_count == 2
     return folder, code, said
 
 

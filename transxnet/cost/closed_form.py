@@ -70,7 +70,7 @@ def stage_costs(stage: StageNumbers, grid: Grid, table_grid: Grid) -> dict[str, 
     return parts | {"position_table": table_cost(stage, table_grid)}
 
 
-_cached_stage = lru_cache(maxsize=65536)(stage_costs)
+_cached_stage = lru_cache(maxsize=2048)(stage_costs)  # some 8 KiB each
 
 
 def table_cost(stage: StageNumbers, grid: Grid) -> Cost:
