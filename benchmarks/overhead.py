@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -51,8 +52,10 @@ class Overhead:
 def measure(side: str, trials: int, words: list[str], folder: Path) -> dict[str, Any]:
     """The moments that a fresh process of this side tells; raises RuntimeError, with its last words, if it fails."""
     command = [sys.executable, "-m", f"benchmarks.{MODULES[side]}", str(folder), str(trials), *words]
+    # The modules are compiled once, by the first round: also where this Python was told to keep no bytecode.
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     begun = time.time()
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     if done.returncode != 0:
         raise RuntimeError(f"{side} failed with exit code {done.returncode}: {done.stderr.strip()[-2000:]}")
     told: dict[str, Any] = json.loads((folder / FILE).read_text())

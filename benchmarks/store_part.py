@@ -37,12 +37,14 @@ def open_store(asked: Asked) -> None:
 
 
 def resume(asked: Asked) -> None:
-    """Start the driver of a study in which nothing is left to train."""
+    """Check the record and start the driver of a study in which nothing is left to train."""
     from benchmarks.big_record import OBJECTIVES, Settings
+    from db import check_database
     from experiments.candidates import Budget, Candidates
     from experiments.objectives import directions, read_objectives
     from experiments.suggest import SearchConfig, make_suggester
 
+    check_database(asked.url)
     candidates = Candidates(Settings(asked.epochs).space, Budget())
     suggester = make_suggester(SearchConfig("random"), candidates, directions(read_objectives(OBJECTIVES)), 0)
     with _driver(asked, candidates, suggester) as (driver, _):

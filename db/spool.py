@@ -28,7 +28,7 @@ class Replayed:
 
     written: int
     unknown: int
-    """Writes of trials that the database does not have: an older copy may have taken its place."""
+    """Writes of trials that the database does not have, which stay: an older copy may have taken its place."""
 
 
 class Spool:
@@ -46,43 +46,56 @@ class Spool:
         """
         before = self.file.read_text() if self.file.exists() else ""
         self.file.parent.mkdir(parents=True, exist_ok=True)
-        partial = self.file.with_suffix(".partial")
-        partial.unlink(missing_ok=True)
-        with partial.open("x") as file:  # never through a link
-            file.write(before + "".join(_line(write, uids[write.trial_id]) + "\n" for write in writes))
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(partial, self.file)
+        _put(self.file, before + "".join(_line(write, uids[write.trial_id]) + "\n" for write in writes))
 
     def replay(self, lead: LeadRecord) -> Replayed:
-        """Write what was kept and remove the file.
+        """Write what was kept, also by a sweep that knew the database by another URL, and forget it.
 
         Exactly once: whoever ends between the two does no harm, since a batch that is written again changes nothing.
-        Raises ValueError, which names the file, for one that holds something else.
+        What this database has no trials for stays. Raises ValueError, which names the file, for one that holds
+        something else.
         """
-        if not self.file.exists():
-            return Replayed(0, 0)
-        kept = list(self._read())
+        found = [self._replay(file, lead) for file in sorted(self.file.parent.glob("spool-*.jsonl"))]
+        return Replayed(sum(each.written for each in found), sum(each.unknown for each in found))
+
+    def _replay(self, file: Path, lead: LeadRecord) -> Replayed:
+        kept = list(read_kept(file))
         ids = self._store.trial_ids(lead.study, {uid for uid, _ in kept})
+        if not ids and file != self.file:
+            return Replayed(0, 0)  # of a database that is another one
         writes = [dataclasses.replace(write, trial_id=ids[uid]) for uid, write in kept if uid in ids]
         try:
             self._store.write(writes, lead, late=True)
         except ValueError as error:
-            raise ValueError(f"what {self.file} holds must fit the record, but {error}; {_MOVE_AWAY}") from error
-        self.file.unlink()
-        return Replayed(len(writes), len(kept) - len(writes))
+            raise ValueError(f"what {file} holds must fit the record, but {error}; {_MOVE_AWAY}") from error
+        if rest := [_line(write, uid) + "\n" for uid, write in kept if uid not in ids]:
+            _put(file, "".join(rest))
+        else:
+            file.unlink()
+        return Replayed(len(writes), len(rest))
 
-    def _read(self) -> Iterator[tuple[str, Later]]:
-        """Each write with its trial's uid."""
-        for number, line in enumerate(self.file.read_text().splitlines(), start=1):
-            try:
-                plain = json.loads(line)
-                yield plain["trial"], _write(plain)
-            except (ValueError, KeyError, TypeError) as error:
-                raise ValueError(
-                    f"a spool holds one write a line, got another text in line {number} of {self.file} ({error}); "
-                    f"{_MOVE_AWAY}"
-                ) from error
+
+def read_kept(file: Path) -> Iterator[tuple[str, Later]]:
+    """The writes that a spool holds, each with its trial's uid; raises ValueError for a line that is none."""
+    for number, line in enumerate(file.read_text().splitlines(), start=1):
+        try:
+            plain = json.loads(line)
+            yield plain["trial"], _write(plain)
+        except (ValueError, KeyError, TypeError) as error:
+            raise ValueError(
+                f"a spool holds one write a line, got another text in line {number} of {file} ({error}); {_MOVE_AWAY}"
+            ) from error
+
+
+def _put(file: Path, text: str) -> None:
+    """Give a file this text, or leave it as it is."""
+    partial = file.with_suffix(".partial")
+    partial.unlink(missing_ok=True)
+    with partial.open("x") as new:  # never through a link
+        new.write(text)
+        new.flush()
+        os.fsync(new.fileno())
+    os.replace(partial, file)
 
 
 def _line(write: Later, uid: str) -> str:

@@ -85,8 +85,8 @@ class Driver:
     ) -> None:
         """Weights of trained trials go to the folder `weights`; `latencies` are asked where latency is an objective.
 
-        After `max_failures` failed trials a variant is given up. A worker that dies so often without finishing an
-        epoch is such a failure.
+        After `max_failures` failed trials a variant is given up. One whose workers die so often in a row, without
+        getting further than those before, is such a failure.
         """
         self._store, self._recorder, self._conditions, self._view = store, recorder, conditions, view
         self._latencies, self._checkpoints, self._weights = latencies, checkpoints, weights
@@ -100,7 +100,7 @@ class Driver:
         self._epochs: dict[int, list[EpochRecord]] = defaultdict(list)  # of what runs, by trial id
         self._bad_metrics: dict[int, str] = {}  # of what runs, by trial id
         self._waiting: dict[str, list[tuple[Variant, int]]] = defaultdict(list)  # by spec key of what runs
-        self._deaths: Counter[tuple[str, int]] = Counter()  # of workers, in a row without an epoch
+        self._deaths: Counter[tuple[str, int]] = Counter()  # of workers, in a row, none further than those before
         self._given_up: set[tuple[str, int]] = set()
         self._trained: dict[str, TrialRecord] = {}  # what this run completed, by spec key
         self._exhausted = False  # whether the suggester has given all it has
@@ -149,8 +149,8 @@ class Driver:
     def take_death(self, trial_id: int, reason: str, *, is_fatal: bool = False) -> None:
         """Record that a trial's worker died; it is retried, from its checkpoint if it has one, but not for ever."""
         job, key = self._jobs[trial_id], self._key(trial_id)
-        went_on = len(self._epochs[trial_id]) > job.trial.resumed_epochs
-        self._deaths[key] = 0 if went_on else self._deaths[key] + 1
+        furthest = max((earlier.epochs_run for earlier in self._unfinished[key]), default=0)
+        self._deaths[key] = 0 if len(self._epochs[trial_id]) > furthest else self._deaths[key] + 1
         if is_fatal or self._deaths[key] >= self._max_failures:
             self.take_end(trial_id, reason)
         else:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from bad_files import file, record
+from collections.abc import Callable
+from typing import Any
+
+from bad_files import file, record, state_changed, weights
 from bad_input import STUDY, BadInput
 
 EXPORTS = [
@@ -38,6 +41,47 @@ EXPORTS = [
         "export",
         f"study={STUDY} name=x variants=runs/transxnet.db",
         ("runs/transxnet.db", "write variants=FOLDER for another"),
+        record,
+    ),
+]
+
+
+def _rename(prefix: str) -> Callable[[dict[str, Any]], object]:
+    def rename(state: dict[str, Any]) -> None:
+        for name in [name for name in state if name.startswith(prefix)]:
+            state[f"{name}_"] = state.pop(name)
+
+    return rename
+
+
+OF_A_TRIAL = f"study={STUDY} name=x weights=trial cache={{cache}}"
+TRAINED = [
+    BadInput(id, "export", OF_A_TRIAL, ("weights of trial", *told), made)
+    for id, told, made in (
+        (
+            "truncated weights",
+            ("must be a whole file", ".safetensors of", "bytes", "another seed="),
+            weights(lambda path: path.write_bytes(path.read_bytes()[:5000])),
+        ),
+        ("weights of nothing", ("must be a whole file", "0 bytes"), weights(lambda path: path.write_bytes(b""))),
+        ("text as weights", ("must be a whole file",), weights(lambda path: path.write_text("no tensors\n"))),
+        (
+            "weights of another network",
+            ("stem.bn.weight is missing; stem.bn.bias is missing; stem.bn.running_mean is missing, and 6 more",),
+            weights(state_changed(_rename("stem.bn."))),
+        ),
+        (
+            "weights with NaN",
+            ("finite numbers alone, got NaN or infinity in head.fc.bias", "another seed="),
+            weights(state_changed(lambda state: state["head.fc.bias"].fill_(float("nan")))),
+        ),
+    )
+] + [
+    BadInput(
+        "weights that are gone",
+        "export",
+        OF_A_TRIAL,
+        ("left no weights", "pick another seed="),
         record,
     ),
 ]

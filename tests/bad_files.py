@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from bad_input import Materials, Prepare
+from bad_input import STUDY, Materials, Prepare
 from PIL import Image
 
 OWN_SPACE = """
@@ -45,6 +45,43 @@ def aliases(levels: int) -> str:
     names = [f"a{level}" for level in range(levels)]
     lines = [f"{new}: &{new} [{', '.join([f'*{old}'] * 9)}]" for old, new in itertools.pairwise(names)]
     return "\n".join(["a0: &a0 [1, 2]", *lines])
+
+
+def weights(change: Callable[[Path], object]) -> Prepare:
+    """The finished study with the weights of its trials, after something was done to each file."""
+
+    def prepare(materials: Materials, folder: Path) -> None:
+        from safetensors.torch import save_file
+
+        from db import Store
+        from experiments.weights import keep_weights
+        from transxnet.arch import ArchConfig
+        from transxnet.network import TransXNet
+
+        with Store.open(f"sqlite:///{materials.copy_record(folder)}") as store:
+            stored = store.architectures(STUDY)
+            source = folder / "source.safetensors"
+            for trial in store.trials(STUDY):
+                network = TransXNet(ArchConfig.from_dict(stored[trial.trained_arch_id].description))
+                save_file(network.state_dict(), source)
+                change(source)
+                store.write([keep_weights(trial, source, folder / "runs" / STUDY / "weights")])
+            source.unlink()
+
+    return prepare
+
+
+def state_changed(change: Callable[[dict[str, Any]], object]) -> Callable[[Path], object]:
+    """Something that is done to a file of tensors."""
+
+    def done(path: Path) -> None:
+        from safetensors.torch import load_file, save_file
+
+        state = load_file(path)
+        change(state)
+        save_file(state, path)
+
+    return done
 
 
 def file(name: str, content: bytes = b"") -> Prepare:

@@ -6,6 +6,7 @@ import fcntl
 import logging
 import os
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
     from db import Store
 
+# Where Python keeps no bytecode, each of the hundreds of processes that tests start would compile torch and Ray anew.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 # Before torch comes: two processes of the suite must not fight for the cores.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 # What experiments/sweep.py sets: Ray reads it when it is imported, perhaps before the sweep is.
@@ -37,6 +40,7 @@ from transxnet.arch import ArchConfig, StageConfig
 def pytest_configure() -> None:
     # A shell starts what runs in its background with Ctrl-C ignored, and the programs that tests interrupt inherit it.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    sys.dont_write_bytecode = False
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -25,7 +25,7 @@ def run(folder: str, url: str, name: str, trials: str) -> None:
     )
     store = sweep.store()
     with leading(store, name, [Path(folder) / name], print) as lead:
-        recorder = Recorder(store, lead, Spool(Path(folder) / name, store), patience_s=60)
+        recorder = Recorder(store, lead, Spool(Path(folder) / name, store), patience_s=60, tell=print)
         driver = sweep.driver(seeds=1, variants=int(trials), search="random", recorder=recorder)
         work(driver, slots=4)
         (view,) = sweep.views

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from bad_commands import EXPORTS, OTHERS
+from bad_commands import EXPORTS, OTHERS, TRAINED
 from bad_configs import CONFIG_FILES, OWN, SPACES
 from bad_data import DATA, PICTURES
 from bad_files import (
@@ -28,7 +28,7 @@ from fake_sweep import work
 
 from db import Store
 
-TABLES = (WORDS, NUMBERS, RESOURCES, NAMES, CONFIG_FILES, SPACES, DATABASES, RESUMED, DATA, EXPORTS, OTHERS)
+TABLES = (WORDS, NUMBERS, RESOURCES, NAMES, CONFIG_FILES, SPACES, DATABASES, RESUMED, DATA, EXPORTS, TRAINED, OTHERS)
 
 
 @pytest.fixture(scope="session")

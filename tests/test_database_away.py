@@ -14,7 +14,7 @@ from postgres import PostgresServer
 from zygote import Zygote
 
 from db import LeadRecord, Spool, Store, TrialEnd, TrialRecord, TrialState
-from db.spool import Later
+from db.spool import Later, read_kept
 from experiments.optuna_tables import open_optuna
 
 pytestmark = pytest.mark.ray
@@ -143,9 +143,7 @@ def test_what_was_in_memory_when_the_server_went_for_good_is_stored_once_by_the_
 
 def kept_in(file: Path) -> list[Later]:
     """What a spool holds."""
-    spool = Spool.__new__(Spool)
-    spool.file = file
-    return [write for _, write in spool._read()]
+    return [write for _, write in read_kept(file)]
 
 
 def rows(store: Store) -> list[Later]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pytest
 import ray
-from fake_sweep import EPOCHS, FakeSweep, Heard, complete, die, fail, train_epochs, work
+from fake_sweep import EPOCHS, FakeSweep, Heard, complete, fail, train_epochs, work
 from optuna.trial import TrialState as OptunaState
 
 from db import Provenance, TrialState
@@ -60,19 +61,34 @@ def test_a_metric_that_is_no_finite_number_fails_its_trial(
 # Workers that die.
 
 
-def test_a_trial_whose_worker_died_is_retried_until_it_ends(sweep: FakeSweep) -> None:
+def dying_after(deaths: Iterable[int]) -> Callable[[Driver, Job], None]:
+    """The ending of workers that die after so many epochs each, until one trains all."""
+    left = iter(deaths)
+
+    def end(driver: Driver, job: Job) -> None:
+        epochs = next(left, None)
+        if epochs is None:
+            return complete(driver, job)
+        train_epochs(driver, job, epochs)
+        return driver.take_death(job.trial_id, "worker: killed")
+
+    return end
+
+
+def test_a_trial_whose_workers_die_is_retried_as_long_as_it_gets_further(sweep: FakeSweep) -> None:
     heard = Heard()
-    deaths = iter([True] * 10)
-    jobs = work(
-        sweep.driver(seeds=1, variants=1, listener=heard),
-        lambda driver, job: (die if next(deaths, False) else complete)(driver, job),
-    )
-    states = sweep.states()
-    assert states == [INTERRUPTED] * 10 + [COMPLETE]
+    jobs = work(sweep.driver(seeds=1, variants=1, max_failures=1, listener=heard), dying_after([1, 2]))
+    assert sweep.states() == [INTERRUPTED, INTERRUPTED, COMPLETE]
     assert [trial.retry_of for trial in sweep.trials] == [None, *(trial.id for trial in sweep.trials[:-1])]
     assert {trial.reason for trial in sweep.trials[:-1]} == {"worker: killed"}
     assert [trial.id for trial in heard.broken] == [job.trial_id for job in jobs[:-1]]
     assert [shown.state for shown in sweep.shown()] == [OptunaState.COMPLETE]
+
+
+def test_workers_that_always_die_at_the_same_place_fail_the_trial_in_the_end(sweep: FakeSweep) -> None:
+    # Each begins anew, without a checkpoint, so that an epoch is no progress.
+    work(sweep.driver(seeds=1, variants=1, max_failures=3), dying_after([1, 1, 2, 1, 2, 2, 1]))
+    assert sweep.states() == [INTERRUPTED] * 5 + [FAILED]
 
 
 def test_workers_that_die_before_the_first_epoch_fail_the_trial_in_the_end(sweep: FakeSweep) -> None:

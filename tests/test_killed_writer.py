@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import re
+import signal
 import sqlite3
 import time
 from collections import Counter
@@ -15,6 +16,7 @@ from uuid import uuid4
 import pytest
 from db_examples import with_study
 from endless_writer import SIZE, STUDY, result, value_of
+from fork_server import FAULT
 from forks import Forks, forking
 from postgres import PostgresServer
 
@@ -30,9 +32,12 @@ def forks() -> Iterator[Forks]:
 
 
 def kill_writers(
-    forks: Forks, url: str, said: Path, times: int, seed: int, first: Callable[[], None] = lambda: None
+    forks: Forks, url: str, said: Path, times: int, seed: int, crash: Callable[[], None] | None = None
 ) -> None:
-    """Start a writer and kill it a moment later, so many times; each goes on in the same database."""
+    """Start a writer and kill it a moment later, so many times; each goes on in the same database.
+
+    Where its server crashes first, it may be ended by that.
+    """
     moments = random.Random(seed)
     for _ in range(times):
         wanted = len(acknowledgements(said)) + moments.randint(1, 4)
@@ -42,8 +47,10 @@ def kill_writers(
             assert time.monotonic() < deadline, "it wrote nothing"
             time.sleep(0.001)
         time.sleep(moments.uniform(0, 0.02))
-        first()
-        forks.kill(writer)
+        if crash is not None:
+            crash()
+        ended = forks.kill(writer)
+        assert ended == -signal.SIGKILL or (crash and ended == FAULT), "it must not have ended by itself"
 
 
 def acknowledgements(said: Path) -> list[str]:
@@ -105,6 +112,6 @@ def test_a_server_that_crashes_under_its_writers_loses_nothing(
     url, said = postgres.url("killed"), tmp_path / "said"
     with Store.open(url) as store:
         with_study(store)
-    kill_writers(forks, url, said, times=3, seed=0, first=postgres.restart)
+    kill_writers(forks, url, said, times=3, seed=0, crash=postgres.restart)
     with Store.open(url) as store:
         assert assert_all_that_was_acknowledged_is_there_and_nothing_by_halves(store, said) >= 3

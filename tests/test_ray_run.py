@@ -11,6 +11,7 @@ from types import SimpleNamespace
 from unittest import mock
 
 import pytest
+import torch
 from hydra import compose, initialize_config_module
 from rich.console import Console
 from safetensors.torch import load_file
@@ -221,23 +222,25 @@ def test_trials_that_fail_are_kept_with_their_reason(tmp_path):
     assert (tmp_path / "runs" / "tiny_demo-digits" / "report" / "report.html").is_file()
 
 
-def test_a_worker_that_dies_fails_its_trial_alone(tmp_path, monkeypatch):
-    class Dying(ProxyTrial):  # local, so that Ray sends it to the workers whole
+def test_a_worker_that_dies_or_has_no_memory_fails_its_trial_alone(tmp_path):
+    class Ailing(ProxyTrial):  # local, so that Ray sends it to the workers whole
         def step(self):
-            if self.trial.training.spec.seed == 0:
+            training = self.trial.training
+            if training.spec.seed == 0:
                 os._exit(1)
+            if training.spec.seed == 1:
+                training.model.register_forward_pre_hook(lambda *given: torch.empty(2**50))
             return super().step()
 
-    words = ("trials=1", "seeds=2", "proxy.data_share=0.2", "resources.max_concurrent=1", "max_failures=2")
-    run(tmp_path, *words, trainable=Dying)
-    first, second, alive = trials_in(tmp_path)
-    assert [trial.state for trial in (first, second, alive)] == [
-        TrialState.INTERRUPTED,
-        TrialState.FAILED,
-        TrialState.COMPLETE,
-    ]
-    assert second.retry_of == first.id
-    assert all((trial.reason or "").startswith("worker: ") for trial in (first, second))
+    words = ("trials=1", "seeds=3", "proxy.data_share=0.2", "resources.max_concurrent=1", "max_failures=3")
+    run(tmp_path, *words, trainable=Ailing)
+    *dead, without_memory, alive = trials_in(tmp_path)
+    assert [trial.state for trial in dead] == [TrialState.INTERRUPTED, TrialState.INTERRUPTED, TrialState.FAILED]
+    assert [trial.retry_of for trial in dead] == [None, dead[0].id, dead[1].id]
+    assert all((trial.reason or "").startswith("worker: ") for trial in dead)
+    assert without_memory.state is TrialState.FAILED
+    assert (without_memory.reason or "").startswith("out of memory: ")
+    assert (alive.state, alive.seed) == (TrialState.COMPLETE, 2)
 
 
 def test_a_trial_that_fits_no_machine_is_refused():

@@ -39,6 +39,7 @@ class TickTrial(tune.Trainable):  # type: ignore[misc]
                 file.write(f"{ray.get_runtime_context().get_node_id()} {config['on_gpu']}\n")
         self.key = json.dumps([self.spec["arch"], self.spec["seed"]], sort_keys=True)
         self.tick_s = float(os.environ.get("TICK_S", "0.25"))
+        self.is_saved = config["checkpoint_s"] == 0  # after every epoch; else where the sweep asks for it
         self.done, self.value = 0, ""
         if config["checkpoint"] is not None:
             self.load_checkpoint(config["checkpoint"])
@@ -54,7 +55,8 @@ class TickTrial(tune.Trainable):  # type: ignore[misc]
         accuracy = int(self.value[:8], 16) / 16**8
         measured = {"train_loss": 1.0, "val_loss": 1.0, "learning_rate": 0.1, "seconds": self.tick_s}
         done = self.done >= self.spec["fidelity"]["epochs"]
-        return {"epoch": self.done, "val_accuracy": accuracy, **measured, "done": done, SHOULD_CHECKPOINT: not done}
+        saves = self.is_saved and not done
+        return {"epoch": self.done, "val_accuracy": accuracy, **measured, "done": done, SHOULD_CHECKPOINT: saves}
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
         (Path(checkpoint_dir) / "model.safetensors").write_bytes(b"weights")
