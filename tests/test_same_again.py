@@ -15,7 +15,7 @@ from sqlalchemy import select
 from db import LeadLost, LeadRecord, Recorder, Spool, Store, TrialEnd, TrialState
 from db.faults import RecordDamaged
 from db.schema import Base
-from db.spool import Replayed
+from db.spool import Replayed, read_kept
 from db.writes import Write
 
 MOMENT = datetime(2026, 5, 1, 12, 30, 0, 123456, tzinfo=UTC)
@@ -106,7 +106,7 @@ def test_a_spool_gives_back_every_kind_as_it_was(store: Store, tmp_path: Path) -
     uids = {1: "a" * 32, 2: "b" * 32}
     spool.keep(writes[:2], uids)
     spool.keep(writes[2:], uids)
-    assert repr(list(spool._read())) == repr([(uids[write.trial_id], write) for write in writes])
+    assert repr(list(read_kept(spool.file))) == repr([(uids[write.trial_id], write) for write in writes])
     assert [path.name for path in (tmp_path / "spools").iterdir()] == [spool.file.name], "nothing else is left"
 
 
@@ -214,4 +214,4 @@ def test_a_file_that_is_damaged_meanwhile_is_a_fault_and_what_waits_is_kept(tmp_
         with pytest.raises(RecordDamaged, match="which is damaged") as caught:
             recorder.flush()
         assert caught.value.exit_code == 3
-        assert [write for _, write in spool._read()] == [epoch(begun.id or 0)]
+        assert [write for _, write in read_kept(spool.file)] == [epoch(begun.id or 0)]
