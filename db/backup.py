@@ -11,6 +11,7 @@ from pathlib import Path
 from sqlalchemy import Connection, inspect
 from sqlalchemy.exc import DBAPIError
 
+from db.durable import sync
 from db.faults import fault_of
 from db.schema import PREFIX
 from db.urls import show_url
@@ -46,9 +47,9 @@ def _copy_file(source: Path, name: str) -> Path:
         with closing(sqlite3.connect(source)) as whole, closing(sqlite3.connect(partial)) as copy:
             whole.backup(copy)
             copy.execute("PRAGMA journal_mode = DELETE")  # it is one file, also for whoever may only read it
-        _sync(partial)
+        sync(partial)
         os.replace(partial, target)
-        _sync(target.parent)
+        sync(target.parent)
     finally:
         for left in partial.parent.glob(f"{partial.name}*"):
             left.unlink()
@@ -63,11 +64,3 @@ def _copy_tables(connection: Connection, schema: str) -> str:
     for table in tables:
         connection.exec_driver_sql(f"CREATE TABLE {schema}.{table} AS TABLE {table}")
     return schema
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

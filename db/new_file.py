@@ -13,6 +13,7 @@ from pathlib import Path
 
 from sqlalchemy.engine import URL
 
+from db.durable import sync
 from db.engine import check_file, open_engine
 from db.migrate import migrate
 from db.urls import is_sqlite
@@ -55,11 +56,7 @@ def _place(new: Path, path: Path) -> None:
     except OSError:  # a file system without links
         if not path.exists():
             os.rename(new, path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    sync(path.parent)
 
 
 def _remove_forgotten(path: Path) -> None:

@@ -12,6 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from db.durable import sync
 from db.records import ArtifactRecord, EpochRecord, LeadRecord, TrialEnd, TrialState
 from db.store import Store
 
@@ -93,9 +94,9 @@ def _put(file: Path, text: str) -> None:
     partial.unlink(missing_ok=True)
     with partial.open("x") as new:  # never through a link
         new.write(text)
-        new.flush()
-        os.fsync(new.fileno())
+    sync(partial)
     os.replace(partial, file)
+    sync(file.parent)
 
 
 def _line(write: Later, uid: str) -> str:

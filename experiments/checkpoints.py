@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from experiments.durable import sync
+from db.durable import sync
 from experiments.weights import sha256
 
 PARTIAL = ".partial-"

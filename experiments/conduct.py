@@ -101,7 +101,8 @@ def _recorder(plan: Plan, store: Store, stopping: Stopping, console: Console) ->
         if replayed.written:
             tell(f"{replayed.written} writes that an earlier run could not make are in the record now")
         if replayed.unknown:
-            tell(f"{replayed.unknown} others, of trials that this record does not have, stay in {spool.file}")
+            where = plan.folder / "spool-*.jsonl"
+            tell(f"{replayed.unknown} others, of trials that this record does not have, stay in {where}")
         yield Recorder(store, lead, spool, patience_s=config.storage.wait_s, hurry=lambda: stopping.is_asked, tell=tell)
 
 

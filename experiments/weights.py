@@ -8,7 +8,7 @@ import shutil
 from pathlib import Path
 
 from db import ArtifactRecord, TrialRecord
-from experiments.durable import sync
+from db.durable import sync
 
 WEIGHTS = "weights"
 """Kind of the artifact."""

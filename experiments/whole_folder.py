@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from experiments.durable import sync
+from db.durable import sync
 from experiments.exchange import exchange
 
 _FULL = {errno.ENOSPC, errno.EDQUOT}

@@ -21,7 +21,7 @@ from experiments import ray_run
 from experiments.lead import leading
 from experiments.scheduler_config import SchedulerConfig
 from experiments.schedulers import make_scheduler
-from experiments.slots import ResourcesConfig, plan_slots
+from experiments.slots import ResourcesConfig, Slots, plan_slots
 from experiments.sweep import sweep
 from experiments.sweep_config import SweepConfig
 from experiments.trainable import ProxyTrial
@@ -241,6 +241,11 @@ def test_a_worker_that_dies_or_has_no_memory_fails_its_trial_alone(tmp_path):
     assert without_memory.state is TrialState.FAILED
     assert (without_memory.reason or "").startswith("out of memory: ")
     assert (alive.state, alive.seed) == (TrialState.COMPLETE, 2)
+
+
+@pytest.mark.parametrize(("concurrent", "trials"), [(2, 500), (20, 500), (100, 2500)])
+def test_a_round_gives_every_slot_of_a_cluster_enough_to_do(concurrent, trials):
+    assert ray_run._DriverSearcher(None, Slots(1, 0, concurrent), 0.0)._left == trials
 
 
 def test_a_trial_that_fits_no_machine_is_refused():

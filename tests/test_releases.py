@@ -127,10 +127,10 @@ def test_without_a_copy_nothing_is_upgraded(
 ) -> None:
     url = release("sqlite", "0002")
     with monkeypatch.context() as broken:
-        broken.setattr("db.backup._sync", lambda path: (_ for _ in ()).throw(OSError(errno.EIO, "broken disk")))
+        broken.setattr("db.backup.sync", lambda path: (_ for _ in ()).throw(OSError(errno.EIO, "broken disk")))
         with pytest.raises(ValueError, match=r"must be copied before it is upgraded.*broken disk; see that") as caught:
             Store.open(url)
-        broken.setattr("db.backup._sync", lambda path: (_ for _ in ()).throw(OSError(errno.ENOSPC, "no room")))
+        broken.setattr("db.backup.sync", lambda path: (_ for _ in ()).throw(OSError(errno.ENOSPC, "no room")))
         with pytest.raises(RecordFull, match="its disk is full"):
             Store.open(url)
     assert "\n" not in str(caught.value)

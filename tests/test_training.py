@@ -303,7 +303,7 @@ def failing_with(spec, monkeypatch, error):
     return trial
 
 
-@pytest.mark.skipif(not hasattr(torch, "AcceleratorError"), reason="this torch does not tell it apart")
+@pytest.mark.skipif(not hasattr(torch, "AcceleratorError"), reason="this torch has no AcceleratorError")
 def test_a_gpu_that_broke_ends_its_worker_too(spec, monkeypatch):
     broken = failing_with(spec, monkeypatch, torch.AcceleratorError("illegal memory access"))
     with pytest.raises(torch.AcceleratorError, match="illegal memory access"):
