@@ -17,11 +17,11 @@ PAUSE_S = 1.0
 """Before another attempt, while the database is locked or away."""
 CLOSE_S = 60.0
 """How long the end of a sweep waits for the view."""
+HURRIED_S = 2.0
+"""The same where somebody waits for the sweep to end."""
 REST = 2.0
 """Of the view after an action, as a multiple of what that took: where results come faster than Optuna stores them, the
 driver needs this process more."""
-HURRIED_S = 2.0
-"""The same where somebody waits for the sweep to end."""
 
 Action = Callable[[OptunaTables], None]
 
